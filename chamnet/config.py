@@ -1,0 +1,462 @@
+"""Every option there is: one class a section, each field with unit, bounds and meaning.
+
+The JSON schema that Snakemake checks with, and the table of options in config/README.md,
+are written from these models (``python -m chamnet.config``).
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from chamnet.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Mode = Literal["frozen", "rolling", "few_shot", "zero_shot"]
+Target = Literal["emission", "consumption"]
+
+
+class Section(pydantic.BaseModel):
+    """A part of the configuration; an option it does not know is refused."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class RunConfig(Section):
+    """The run as a whole."""
+
+    name: Name = Field(description="folder under results/")
+    seed: int = Field(0, ge=0, description="seed of everything that is drawn at random")
+    targets: list[Target] = Field(
+        ["emission", "consumption"], min_length=1, description="fluxes that are learned and mapped"
+    )
+    synthetic: bool = Field(
+        False, description="whether the inputs are synthetic; every product says so"
+    )
+    threads: int = Field(1, ge=1, le=256, description="threads of torch a job; bits depend on it")
+
+
+class DemoConfig(Section):
+    """The demo world, whose files are written before anything is read."""
+
+    folder: str = Field(description="folder the demo's files are written to")
+    seed: int = Field(1, ge=0, description="seed of the world's weather, traits and networks")
+    step_deg: float = Field(2.0, gt=0, le=10, description="width of the world's cells, degrees")
+    first_year: int = Field(2011, ge=1800, le=2200, description="first year of weather")
+    n_years: int = Field(8, ge=1, le=100, description="years of weather")
+    n_towers: int = Field(45, ge=4, le=1000, description="wetland towers")
+    n_chambers: int = Field(150, ge=4, le=5000, description="chamber places")
+    trait_strength: float = Field(
+        1.0,
+        ge=0,
+        le=3,
+        description="spread of the hidden traits of places, relative to the default",
+    )
+
+
+class GridConfig(Section):
+    """The target grid."""
+
+    step_deg: float = Field(2.0, gt=0, le=10, description="width of a cell, degrees")
+    min_land_fraction: Fraction = Field(
+        0.05, description="cells with less land are left out; their land is counted and logged"
+    )
+
+
+class DriversConfig(Section):
+    """Meteorology that changes in time."""
+
+    names: list[str] = Field(min_length=1, description="CF names, the same at places and cells")
+    source: str = Field(
+        "era5", description="table of the source's names, units and rules, or a YAML path"
+    )
+    paths: list[str] = Field([], description="Zarr stores or NetCDF files, replaced whole")
+    first_year: int = Field(2011, ge=1800, le=2200, description="first year converted")
+    last_year: int = Field(2018, ge=1800, le=2200, description="last year converted, included")
+    cells_per_shard: int = Field(2048, ge=1, description="cells of a shard: one batch of inference")
+    cells_per_chunk: int = Field(512, ge=1, description="cells of an inner chunk")
+    memory_gb: float = Field(2.0, gt=0, description="memory the conversion may use, GiB")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.last_year < self.first_year:
+            raise ValueError(f"last_year {self.last_year} is before first_year {self.first_year}")
+        if self.cells_per_shard % self.cells_per_chunk:
+            raise ValueError(
+                f"cells_per_shard {self.cells_per_shard} is no multiple of "
+                f"cells_per_chunk {self.cells_per_chunk}"
+            )
+        return self
+
+
+class AttributeSource(Section):
+    """A raster of something that does not change in time."""
+
+    name: Name = Field(description="name of the attribute, or prefix of its classes")
+    path: str = Field(description="GeoTIFF of any CRS, or NetCDF")
+    variable: str | None = Field(None, description="variable, where the file is a NetCDF")
+    kind: Literal["continuous", "fractions"] = Field(
+        "continuous", description="area mean, or area fraction of each class"
+    )
+    scale: float = Field(1.0, description="factor that the stored number is multiplied with")
+    units: str = Field("1", description="units after scaling")
+    classes: dict[str, list[int]] = Field(
+        {}, description="for fractions: name of each group and the codes in it"
+    )
+
+
+class AttributesConfig(Section):
+    """What does not change at a place or a cell."""
+
+    sources: list[AttributeSource] = Field([], description="rasters, replaced whole")
+    land_fraction: str | None = Field(
+        None, description="raster of land fraction; None: from land_cover"
+    )
+    land_cover: str | None = Field(
+        None, description="raster of IGBP classes, 0 or 17 = water, 15 = ice"
+    )
+
+
+class WetlandSource(Section):
+    """A map of wetland extent."""
+
+    name: Name = Field(description="name of the extent in every product")
+    path: str = Field(description="NetCDF")
+    variable: str = Field("Fw", description="variable of the wetland fraction")
+    kind: Literal["monthly", "climatology", "static"] = Field(
+        "monthly", description="each month of each year, 12 months of any year, or one map"
+    )
+
+
+class WetlandsConfig(Section):
+    """Wetland extent; every map gives budgets of its own."""
+
+    sources: list[WetlandSource] = Field([], description="maps, replaced whole")
+
+
+class TowersConfig(Section):
+    """Towers: methane emission."""
+
+    folder: str | None = Field(None, description="folder of FLUXNET-CH4 daily files")
+    sites: str | None = Field(
+        None, description="site table: SITE_ID, LAT, LON, SITE_CLASSIFICATION"
+    )
+    licences: str | None = Field(None, description="table of data policy and DOI by site")
+    drivers: Literal["reanalysis", "tower"] = Field(
+        "reanalysis", description="where the places' drivers come from; cells have reanalysis only"
+    )
+    lowest_nmol_m2_s: float = Field(
+        -200.0, description="daily fluxes below are dropped and counted"
+    )
+    highest_nmol_m2_s: float = Field(
+        1000.0, description="daily fluxes above are dropped and counted"
+    )
+    flux_units: Literal["nmol m-2 s-1", "mg C m-2 d-1"] = Field(
+        "nmol m-2 s-1", description="unit of the daily FCH4 columns"
+    )
+    cluster_km: float = Field(100.0, ge=0, description="sites within this distance share a cluster")
+
+
+class ChambersConfig(Section):
+    """Chambers: methane consumption of upland soil."""
+
+    path: str | None = Field(None, description="table of monthly means")
+    kind: Literal["smud", "plain"] = Field("smud", description="layout of the table")
+    highest_ug_c_m2_h: float = Field(
+        250.0, gt=0, description="rows with any month beyond, either sign, are dropped and counted"
+    )
+    normals: str | None = Field(
+        None,
+        description="NetCDF of monthly normals that gives the drivers where there is no reanalysis",
+    )
+    cluster_km: float = Field(
+        100.0, ge=0, description="places within this distance share a cluster"
+    )
+
+
+class ModelConfig(Section):
+    """CHAM-net: sizes, and the parts that an ablation switches off."""
+
+    n_hidden: int = Field(64, ge=4, le=1024, description="width of the decoder's LSTM")
+    n_hidden_encoder: int = Field(
+        48, ge=4, le=1024, description="width of the year encoder, each way"
+    )
+    n_embedding: int = Field(64, ge=2, le=1024, description="width of a year embedding")
+    n_season: int = Field(8, ge=1, le=64, description="numbers a month of the seasonal summary")
+    pool_days: int = Field(5, ge=1, le=31, description="days pooled before a context year is read")
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout of decoder inputs and outputs")
+    contrastive: bool = Field(True, description="contrastive loss on year embeddings")
+    year_level: bool = Field(True, description="encode year by year; False reads the context flat")
+    cross_year: bool = Field(True, description="recurrent unit over the years; False means them")
+    conditioning: Literal["film", "concatenate"] = Field(
+        "film", description="how the embedding acts"
+    )
+    season: bool = Field(True, description="seasonal summary as an input of the decoder")
+    response: bool = Field(True, description="responses in the context; False: drivers only")
+
+
+class TrainConfig(Section):
+    """Training of the members."""
+
+    n_members: int = Field(
+        3, ge=1, le=100, description="networks a target, bootstrapped by cluster"
+    )
+    n_steps: int = Field(1500, ge=1, description="episodes' batches at most")
+    steps_per_epoch: int = Field(
+        100, ge=1, description="batches between two looks at held-out places"
+    )
+    patience: int = Field(5, ge=1, description="epochs without gain before training stops")
+    batch_places: int = Field(32, ge=2, description="places of a batch")
+    learning_rate: float = Field(
+        3e-3, gt=0, le=1, description="highest rate of the one-cycle schedule"
+    )
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    contrastive_weight: float = Field(0.1, ge=0, description="weight of the contrastive loss")
+    temperature: float = Field(0.2, gt=0, description="temperature of the contrastive loss")
+    near_deg: float = Field(1.0, ge=0, description="places closer are no negatives of each other")
+    log_weight: float = Field(
+        0.5, ge=0, le=1, description="share of the loss on log(1 + flux); the rest is Huber's"
+    )
+    response_dropout: Fraction = Field(0.4, description="episodes without any response")
+    year_dropout: Fraction = Field(0.3, description="chance that a context year is left out")
+    n_context_years: int = Field(4, ge=0, le=50, description="earlier years an episode may hold")
+    filled_weight: Fraction = Field(0.2, description="weight of filled days against measured ones")
+    validation_share: float = Field(
+        0.2, gt=0, lt=1, description="clusters held out for early stopping"
+    )
+    bfloat16: bool = Field(False, description="autocast to bfloat16 while training")
+
+
+class CalibrateConfig(Section):
+    """From out-of-bag predictions to a mean without bias and honest intervals."""
+
+    correlation_km: float = Field(
+        500.0, gt=0, description="correlation length of the log-bias field"
+    )
+
+
+class PredictConfig(Section):
+    """Inference over every cell."""
+
+    first_year: int = Field(2011, ge=1800, le=2200, description="first year predicted")
+    last_year: int = Field(2018, ge=1800, le=2200, description="last year predicted, included")
+    n_context_years: int = Field(
+        4, ge=0, le=50, description="earlier years read; those of training at most"
+    )
+    mode: Mode = Field("zero_shot", description="context mode of grid cells")
+    cells_per_batch: int = Field(
+        512, ge=1, description="cells a forward pass takes; bits depend on it"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the matrix products"
+    )
+    daily: bool = Field(False, description="also write daily ensemble mean and spread")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: CUDA where there is one"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.last_year < self.first_year:
+            raise ValueError(f"last_year {self.last_year} is before first_year {self.first_year}")
+        return self
+
+
+class BudgetConfig(Section):
+    """Integration and uncertainty."""
+
+    n_draws: int = Field(
+        1000, ge=500, le=1_000_000, description="draws of member, extent and bias field"
+    )
+    region_systems: list[
+        Literal["globe", "gcp_bands", "gcp_regions", "zhang_bands", "north45", "koppen", "srex"]
+    ] = Field(["globe", "gcp_bands", "gcp_regions"], min_length=1, description="systems of regions")
+    gcp_mask: str | None = Field(
+        None, description="GCP2023_regions_mask.nc of the user, read instead of ours"
+    )
+
+
+class SkillConfig(Section):
+    """Cross-validation, under the target ``skill``."""
+
+    protocols: list[Literal["temporal", "spatial"]] = Field(
+        ["temporal", "spatial"], min_length=1, description="what is held out: later years, clusters"
+    )
+    models: list[Literal["chamnet", "lstm", "climatology", "class_month", "forest"]] = Field(
+        ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
+    )
+    contexts: list[Mode] = Field(
+        ["rolling", "few_shot", "zero_shot"], min_length=1, description="context modes scored"
+    )
+    n_folds: int = Field(5, ge=2, le=100, description="folds of clusters, spatial protocol")
+    n_seeds: int = Field(1, ge=1, le=100, description="seeds a model")
+
+
+class Config(Section):
+    """A run's configuration."""
+
+    run: RunConfig
+    demo: DemoConfig | None = Field(None, description="the demo world; null on real data")
+    grid: GridConfig = Field(GridConfig(), description="the target grid")
+    drivers: DriversConfig
+    attributes: AttributesConfig = Field(AttributesConfig(), description="attributes")
+    wetlands: WetlandsConfig = Field(WetlandsConfig(), description="wetland extent")
+    towers: TowersConfig = Field(TowersConfig(), description="towers")
+    chambers: ChambersConfig = Field(ChambersConfig(), description="chambers")
+    model: ModelConfig = Field(ModelConfig(), description="the network")
+    train: TrainConfig = Field(TrainConfig(), description="training")
+    calibrate: CalibrateConfig = Field(CalibrateConfig(), description="calibration")
+    predict: PredictConfig = Field(PredictConfig(), description="inference")
+    budget: BudgetConfig = Field(BudgetConfig(), description="budgets")
+    skill: SkillConfig = Field(SkillConfig(), description="cross-validation")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        first, last = self.drivers.first_year, self.drivers.last_year
+        if self.predict.first_year < first or self.predict.last_year > last:
+            raise ValueError(
+                f"predict.first_year..last_year {self.predict.first_year}..{self.predict.last_year} "
+                f"is outside drivers.first_year..last_year {first}..{last}"
+            )
+        if self.predict.n_context_years > self.train.n_context_years:
+            raise ValueError(
+                f"predict.n_context_years {self.predict.n_context_years} is more than "
+                f"train.n_context_years {self.train.n_context_years}"
+            )
+        return self
+
+
+def parse_config(values: dict[str, Any]) -> Config:
+    """Checked configuration of plain values.
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown (with the nearest known one), missing or out of bounds.
+    """
+    try:
+        return Config.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ConfigError("\n".join(_messages(error))) from None
+
+
+def read_config(*paths: str | Path) -> Config:
+    """Checked configuration of YAML files; a later file's options replace an earlier one's.
+
+    Mappings are merged and lists replaced whole, as Snakemake's ``--configfile`` does.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged = _merge(merged, yaml.safe_load(Path(path).read_text()) or {})
+    return parse_config(merged)
+
+
+def _merge(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in other.items():
+        is_section = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if is_section else value
+    return merged
+
+
+def _messages(error: pydantic.ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(
+                str(item["loc"][-1]), _options_beside(item["loc"]), n=1
+            )
+            hint = f", did you mean {near[0]}?" if near else ""
+            yield f"unknown option {path}{hint}"
+        elif item["type"] == "missing":
+            yield f"option {path} is missing"
+        else:
+            yield f"option {path or 'of the config'}: {item['msg']}, found {_short(item['input'])}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _options_beside(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Config
+    for part in path[:-1]:
+        if isinstance(part, int):
+            continue
+        model = _section_of(model, str(part))
+    return list(model.model_fields)
+
+
+def _section_of(model: type[Section], name: str) -> type[Section]:
+    annotation = model.model_fields[name].annotation
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of the configuration, as Snakemake validates with."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Config.model_json_schema(),
+    }
+
+
+def option_table() -> str:
+    """Markdown table of every option: default, bounds and meaning."""
+    rows = ["| option | default | meaning |", "|---|---|---|"]
+    rows += [f"| `{path}` | {default} | {text} |" for path, default, text in options()]
+    return "\n".join(rows) + "\n"
+
+
+def options(model: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Path, default and meaning of every option, in the order of the models."""
+    for name, field in model.model_fields.items():
+        section = _section_of(model, name)
+        path = f"{prefix}{name}"
+        if section is not model:
+            is_list = str(field.annotation).startswith("list")
+            yield from options(section, f"{path}[]." if is_list else f"{path}.")
+        else:
+            default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
+            yield path, default, f"{field.description}{_bounds(field)}"
+
+
+def _bounds(field: pydantic.fields.FieldInfo) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(item, attribute):g}"
+        for item in field.metadata
+        for attribute, sign in signs.items()
+        if hasattr(item, attribute)
+    ]
+    return f" ({', '.join(bounds)})" if bounds else ""
+
+
+def write_schema_and_table(root: Path) -> None:
+    """Write workflow/schemas/config.schema.yaml and the table in config/README.md."""
+    header = "# Written by `python -m chamnet.config`; edit chamnet/config.py instead.\n"
+    path = root / "workflow" / "schemas" / "config.schema.yaml"
+    path.write_text(header + yaml.safe_dump(schema(), sort_keys=False, width=100))
+    (root / "config" / "README.md").write_text(readme())
+
+
+def readme() -> str:
+    """Text of config/README.md."""
+    return (
+        "# Options\n\n"
+        "Written by `python -m chamnet.config` from `chamnet/config.py`. `config.yaml` is the "
+        "demo and shows every option with a comment; another file given by `--configfile` "
+        "changes what it names, mappings merged and lists replaced whole.\n\n" + option_table()
+    )
+
+
+if __name__ == "__main__":
+    write_schema_and_table(Path(__file__).parents[1])

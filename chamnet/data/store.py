@@ -1,0 +1,269 @@
+"""Zarr stores that are written in regions, resumed, and finished by a manifest.
+
+A store ``x.zarr`` is whole when its manifest ``x.json`` says so, and only then. While it
+is written, every finished region has a marker in ``x.parts/``, outside the store, so that a
+job that was killed goes on where it stopped. Regions are whole shards: two writers never
+touch one file, and a rewrite gives the same bytes.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from chamnet.errors import StoreError
+from chamnet.provenance import digest_of_values, environment, read_json, write_json
+
+LOCK_SILENCE_S = 900  # a lock of another host without a sign of life for so long is stale
+
+
+def manifest_path(store: str | os.PathLike) -> Path:
+    """Path of the manifest of a store: ``x.json`` of ``x.zarr``."""
+    return Path(store).with_suffix(".json")
+
+
+class StoreWriter:
+    """Writes one store, region by region; made anew after a kill, it goes on.
+
+    Parameters
+    ----------
+    store : path that ends in ``.zarr``
+    digest : digest of all that the content follows from (options, code, inputs)
+        A store half-written under another digest is begun again.
+    """
+
+    def __init__(self, store: str | os.PathLike, *, digest: str) -> None:
+        self.store = Path(store)
+        self.digest = digest
+        self.parts = self.store.with_suffix(".parts")
+        self._lock = self.store.with_suffix(".lock")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store; refused while a living job of another digest holds it.
+
+        Raises
+        ------
+        StoreError
+            If it is; the message names host and process.
+        """
+        holder = read_json(self._lock) if self._lock.exists() else None
+        if holder and holder["digest"] != self.digest and _is_alive(holder, self._lock):
+            raise StoreError(
+                f"{self.store} is being written by process {holder['process']} on "
+                f"{holder['host']} with other inputs or options; wait for it, or end it"
+            )
+        write_json(
+            self._lock,
+            {"digest": self.digest, "host": socket.gethostname(), "process": os.getpid()},
+        )
+        try:
+            yield
+        finally:
+            self._lock.unlink(missing_ok=True)
+
+    def begin(
+        self, template: xr.Dataset, *, chunks: Mapping[str, int], shards: Mapping[str, int]
+    ) -> None:
+        """Lay out the store, unless a job of this digest already did.
+
+        Parameters
+        ----------
+        template : lazy or small; dims, dtypes, coordinates and attributes of the store
+            Only coordinates are written.
+        chunks, shards : sizes by dim
+            Of the inner chunks and of the shards; dims not named are one chunk.
+        """
+        if self._is_begun():
+            return
+        shutil.rmtree(self.store, ignore_errors=True)
+        shutil.rmtree(self.parts, ignore_errors=True)
+        self.parts.mkdir(parents=True)
+        template = _with_portable_strings(template)
+        encoding = {
+            str(name): _encoding(variable, chunks=chunks, shards=shards)
+            for name, variable in template.data_vars.items()
+        }
+        template.to_zarr(
+            self.store,
+            mode="w",
+            compute=False,
+            consolidated=False,
+            encoding=encoding,
+            zarr_format=3,
+        )
+        write_json(self.parts / "begun.json", {"digest": self.digest, "shards": dict(shards)})
+
+    def _is_begun(self) -> bool:
+        begun = self.parts / "begun.json"
+        return begun.exists() and read_json(begun)["digest"] == self.digest
+
+    def is_written(self, name: str) -> bool:
+        """Whether the region of this name was finished, now or before a kill."""
+        return (self.parts / f"region-{name}.json").exists()
+
+    def write(self, name: str, region: xr.Dataset, *, at: Mapping[str, slice]) -> None:
+        """Write a region of whole shards, then its marker.
+
+        Raises
+        ------
+        StoreError
+            If the region does not begin and end on edges of shards, or of the store.
+        """
+        sizes = xr.open_zarr(self.store, consolidated=False, chunks=None).sizes
+        self._check_aligned(at, sizes)
+        data = region.drop_vars(list(region.coords))  # written with the template
+        data.to_zarr(self.store, region=dict(at), consolidated=False)
+        checksums = {str(v): _checksum(region[v].values) for v in region.data_vars}
+        write_json(self.parts / f"region-{name}.json", checksums)
+
+    def _check_aligned(self, at: Mapping[str, slice], sizes: Mapping[str, int]) -> None:
+        shards = read_json(self.parts / "begun.json")["shards"]
+        for dim, part in at.items():
+            edge = shards.get(dim, sizes[dim])
+            if part.start % edge or (part.stop % edge and part.stop != sizes[dim]):
+                raise StoreError(
+                    f"{self.store}: region {dim} {part.start}:{part.stop} is not on edges of "
+                    f"shards of {edge} (size {sizes[dim]})"
+                )
+
+    def finish(self, *, regions: list[str], extra: Mapping[str, Any] | None = None) -> Path:
+        """Consolidate the store and write its manifest, last of all.
+
+        Raises
+        ------
+        StoreError
+            If a region is not written.
+        """
+        missing = [name for name in regions if not self.is_written(name)]
+        if missing:
+            raise StoreError(
+                f"{self.store}: {len(missing)} of {len(regions)} regions are not written, "
+                f"the first {missing[0]!r}"
+            )
+        checksums = {name: read_json(self.parts / f"region-{name}.json") for name in regions}
+        for partial in self.store.rglob("*.partial"):
+            partial.unlink(missing_ok=True)
+        _consolidate(self.store)
+        manifest = manifest_path(self.store)
+        content = {
+            "store": self.store.name,
+            "digest": self.digest,
+            "content": digest_of_values(checksums),
+            "environment": environment(),
+        }
+        write_json(manifest, content | dict(extra or {}))
+        shutil.rmtree(self.parts, ignore_errors=True)
+        return manifest
+
+
+def write_store(
+    data: xr.Dataset,
+    store: str | os.PathLike,
+    *,
+    digest: str,
+    chunks: Mapping[str, int] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a small data set as a finished store in one go; its manifest's path."""
+    writer = StoreWriter(store, digest=digest)
+    with writer.locked():
+        shutil.rmtree(writer.parts, ignore_errors=True)
+        writer.begin(data.chunk(), chunks=chunks or {}, shards={})
+        at = {str(dim): slice(0, size) for dim, size in data.sizes.items()}
+        writer.write("all", data, at=at)
+        return writer.finish(regions=["all"], extra=extra)
+
+
+def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset:
+    """Finished store of a manifest (or of the store's own path).
+
+    Parameters
+    ----------
+    manifest : ``x.json`` or ``x.zarr``
+    chunks : as ``xarray.open_zarr``; None reads arrays without dask
+
+    Raises
+    ------
+    StoreError
+        If there is no manifest: the store is absent or unfinished.
+    """
+    path = manifest_path(manifest)
+    if not path.exists():
+        raise StoreError(f"{path}: no such manifest, so its store is absent or unfinished")
+    store = path.with_name(read_json(path)["store"]) if "store" in read_json(path) else path
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        return xr.open_zarr(store, chunks=chunks, decode_coords="all")
+
+
+def _encoding(
+    variable: xr.DataArray, *, chunks: Mapping[str, int], shards: Mapping[str, int]
+) -> dict[str, Any]:
+    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    outer = [
+        min(shards.get(str(d), n), _round_up(n, chunks.get(str(d), n))) for d, n in sizes.items()
+    ]
+    inner = [min(chunks.get(str(d), n), n) for d, n in sizes.items()]
+    encoding: dict[str, Any] = {"chunks": tuple(max(1, n) for n in inner)}
+    if variable.dtype.kind in "fiu":
+        encoding["compressors"] = [ZstdCodec(level=1), Crc32cCodec()]
+    if shards:
+        encoding["shards"] = tuple(max(1, n) for n in outer)
+    if variable.dtype.kind == "f":
+        encoding["_FillValue"] = np.array(np.nan, dtype=variable.dtype)
+    return encoding
+
+
+def _with_portable_strings(data: xr.Dataset) -> xr.Dataset:
+    """Strings of any length: Zarr v3 has no settled form for those of fixed length."""
+    fixed = [name for name in data.variables if data[name].dtype.kind == "U"]
+    return data.assign({name: data[name].load().astype(np.dtypes.StringDType()) for name in fixed})
+
+
+def _round_up(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+def _checksum(values: np.ndarray) -> str:
+    contiguous = np.ascontiguousarray(values)
+    raw = (
+        contiguous.tobytes()
+        if contiguous.dtype.kind in "fiub"
+        else repr(contiguous.tolist()).encode()
+    )
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _consolidate(store: Path) -> None:
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(store)
+
+
+def _is_alive(holder: Mapping[str, Any], lock: Path) -> bool:
+    if holder["host"] != socket.gethostname():
+        return time.time() - lock.stat().st_mtime < LOCK_SILENCE_S
+    return Path("/proc", str(holder["process"])).exists() or _answers(holder["process"])
+
+
+def _answers(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""A synthetic world that writes the files a user would bring."""

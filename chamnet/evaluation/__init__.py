@@ -1,0 +1,1 @@
+"""Held-out skill, calibration and applicability."""

@@ -1,0 +1,1 @@
+"""Trained members over every cell, batch by batch."""

@@ -1,0 +1,1 @@
+"""CHAM-net and its baselines; tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""What CHAM-net is compared with, one file each."""

@@ -1,0 +1,1 @@
+"""Maps, figures and the page that people look at."""

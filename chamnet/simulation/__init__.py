@@ -1,0 +1,1 @@
+"""The process model: soil, emission, consumption, and the traits that no map shows."""
