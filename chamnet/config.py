@@ -322,8 +322,8 @@ class Config(Section):
         first, last = self.drivers.first_year, self.drivers.last_year
         if self.predict.first_year < first or self.predict.last_year > last:
             raise ValueError(
-                f"predict.first_year..last_year {self.predict.first_year}..{self.predict.last_year} "
-                f"is outside drivers.first_year..last_year {first}..{last}"
+                f"predict.first_year..last_year {self.predict.first_year}.."
+                f"{self.predict.last_year} is outside drivers.first_year..last_year {first}..{last}"
             )
         if self.predict.n_context_years > self.train.n_context_years:
             raise ValueError(

@@ -45,6 +45,24 @@ def digest_of_listing(path: str | os.PathLike) -> str:
     return digest_of_values(rows)
 
 
+def changed_since(path: str | os.PathLike, manifest: str | os.PathLike) -> str:
+    """Digest of what changed under a path since a manifest was written; "unchanged" if nothing.
+
+    Also "unchanged" where there is no manifest yet: what it lists is still to be made.
+    """
+    if not Path(manifest).exists():
+        return "unchanged"
+    made = Path(manifest).stat().st_mtime_ns
+    root = Path(path)
+    files = [root, *sorted(root.rglob("*"))]
+    newer = [p for p in files if not p.exists() or p.stat().st_mtime_ns > made]
+    return (
+        digest_of_listing(path)
+        if newer and root.exists()
+        else ("missing" if newer else "unchanged")
+    )
+
+
 def digest_of_code(*modules: str) -> str:
     """Digest of these modules and all of chamnet that they import, at any depth.
 
@@ -53,7 +71,15 @@ def digest_of_code(*modules: str) -> str:
     Parameters
     ----------
     modules : dotted names, such as ``chamnet.budget.integrate``
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If one of them is not a module of chamnet.
     """
+    for name in modules:
+        if _path_of(name) is None:
+            raise ModuleNotFoundError(f"no module {name!r} in chamnet")
     sources = {name: _code_of(name) for name in sorted(_imported_by(modules))}
     return digest_of_values(sources)[:16]
 

@@ -37,13 +37,13 @@ class StoreWriter:
 
     Parameters
     ----------
-    store : path that ends in ``.zarr``
+    store : path of the store, ``x.zarr``, or of its manifest, ``x.json``
     digest : digest of all that the content follows from (options, code, inputs)
         A store half-written under another digest is begun again.
     """
 
     def __init__(self, store: str | os.PathLike, *, digest: str) -> None:
-        self.store = Path(store)
+        self.store = Path(store).with_suffix(".zarr")
         self.digest = digest
         self.parts = self.store.with_suffix(".parts")
         self._lock = self.store.with_suffix(".lock")
@@ -86,6 +86,7 @@ class StoreWriter:
         """
         if self._is_begun():
             return
+        manifest_path(self.store).unlink(missing_ok=True)
         shutil.rmtree(self.store, ignore_errors=True)
         shutil.rmtree(self.parts, ignore_errors=True)
         self.parts.mkdir(parents=True)
@@ -201,7 +202,7 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
     path = manifest_path(manifest)
     if not path.exists():
         raise StoreError(f"{path}: no such manifest, so its store is absent or unfinished")
-    store = path.with_name(read_json(path)["store"]) if "store" in read_json(path) else path
+    store = path.parent / read_json(path).get("store", path.with_suffix(".zarr").name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         return xr.open_zarr(store, chunks=chunks, decode_coords="all")

@@ -1,0 +1,56 @@
+"""Methane fluxes of the land surface, from measurements at places to maps and budgets."""
+
+from snakemake.utils import min_version
+
+min_version("9.18")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/drivers.smk"
+include: "workflow/rules/observations.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/context.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/budget.smk"
+include: "workflow/rules/maps.smk"
+include: "workflow/rules/checks.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/skill.smk"
+
+
+localrules:
+    global_budget,
+    maps,
+    skill,
+
+
+rule global_budget:
+    default_target: True
+    input:
+        expand("results/{run}/global_budget.csv", run=RUN),
+        expand("results/{run}/maps.json", run=RUN),
+        expand("results/{run}/report.html", run=RUN),
+        checks(),
+
+
+rule maps:
+    input:
+        expand("results/{run}/maps.json", run=RUN),
+
+
+rule skill:
+    input:
+        expand("results/{run}/skill.csv", run=RUN),
+        expand(
+            "results/{run}/models/{target}/{member}/checkpoint.pt",
+            run=RUN,
+            target=options.run.targets,
+            member=members(),
+        ),

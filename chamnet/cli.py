@@ -1,0 +1,82 @@
+"""The command ``chamnet``: what people do outside the pipeline."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from chamnet import __version__
+from chamnet.errors import ChamnetError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status, 0 or 1.
+
+    Heavy libraries are imported by the commands themselves, so that ``--help`` is quick.
+    """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        options.run(options)
+    except (ChamnetError, FileNotFoundError) as error:
+        print(f"chamnet {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of the command line."""
+    parser = argparse.ArgumentParser(prog="chamnet", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"chamnet {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_score(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_score(commands: argparse._SubParsersAction) -> None:
+    score = commands.add_parser(
+        "score",
+        help="score trained members on towers they never saw",
+        description="Scores the mean of trained members on measured days of FLUXNET-CH4 "
+        "daily files, in the columns of skill.csv.",
+    )
+    score.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
+    score.add_argument("--towers", required=True, metavar="DIR", help="folder of tower files")
+    score.add_argument("--sites", required=True, metavar="CSV", help="site table")
+    score.add_argument(
+        "--mode",
+        choices=("few_shot", "zero_shot"),
+        required=True,
+        help="few_shot: a site's own earlier years are its context; zero_shot: no response",
+    )
+    score.add_argument("--out", required=True, metavar="FILE.csv", help="table of scores")
+    score.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from chamnet.evaluation.score import score_checkpoints
+
+    score_checkpoints(
+        checkpoints=options.checkpoint,
+        towers=options.towers,
+        sites=options.sites,
+        mode=options.mode,
+        out=options.out,
+    )
+
+
+def _add_info(commands: argparse._SubParsersAction) -> None:
+    info = commands.add_parser("info", help="versions that results depend on")
+    info.set_defaults(run=_info)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from chamnet.provenance import environment
+
+    for name, value in environment().items():
+        print(f"{name} {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What the rules share: the checked options, digests of inputs and code, lists of names."""
+
+from pathlib import Path
+
+from chamnet.config import parse_config
+from chamnet.errors import ConfigError
+from chamnet.provenance import changed_since, digest_of_code, digest_of_listing
+
+try:
+    options = parse_config(config)
+except ConfigError as error:
+    raise WorkflowError(f"config: {error}")
+
+RUN = options.run.name
+
+
+wildcard_constraints:
+    run=RUN.replace(".", r"\."),
+    year=r"\d{4}",
+    member=r"\d{2}",
+    target="|".join(options.run.targets),
+
+
+def members():
+    """Names of the networks of a target: 00, 01, …"""
+    return [f"{member:02d}" for member in range(options.train.n_members)]
+
+
+def driver_years():
+    """Years of drivers that are converted, first and last included; none without a source."""
+    drivers = options.drivers
+    return range(drivers.first_year, drivers.last_year + 1) if drivers.paths else []
+
+
+def predicted_years():
+    """Years that are predicted, first and last included."""
+    return range(options.predict.first_year, options.predict.last_year + 1)
+
+
+def context_years(year):
+    """Years whose embeddings a prediction reads: those before, and the year itself."""
+    first = max(options.drivers.first_year, int(year) - options.predict.n_context_years)
+    return range(first, int(year) + 1)
+
+
+def section(name):
+    """Options of a section, as plain values."""
+    return getattr(options, name).model_dump(mode="json")
+
+
+def plain(values):
+    """Options of a list of sections, as plain values."""
+    return [value.model_dump(mode="json") for value in values]
+
+
+def world():
+    """Manifest of the demo world, where the run has one: its files are made before they are read."""
+    return [f"{options.demo.folder}/world.json"] if options.demo else []
+
+
+def listing(*paths):
+    """Digest of the files of a source, so that a change in one of them reruns a rule.
+
+    Files of the demo world are known by its manifest; here only what was changed since.
+    """
+    found = {}
+    for path in filter(None, paths):
+        if options.demo and Path(path).is_relative_to(options.demo.folder):
+            found[str(path)] = changed_since(path, world()[0])
+        else:
+            try:
+                found[str(path)] = digest_of_listing(path)
+            except FileNotFoundError as error:
+                raise WorkflowError(f"config: {error}, named in the configuration")
+    return found
+
+
+def cells():
+    """Manifest of the cells; none for a run without a map."""
+    return f"results/{RUN}/cells.json" if options.drivers.paths else []
+
+
+def drivers_of_places():
+    """Driver stores that places read; none where they bring their own."""
+    return expand("results/{run}/drivers/{year}.json", run=RUN, year=driver_years())
+
+
+def checks():
+    """Results of all checks of the run."""
+    names = ["budgets", *(f"fluxes_{target}" for target in options.run.targets)]
+    names += ["closure"] if options.demo else []
+    return expand("results/{run}/checks/{name}.json", run=RUN, name=names)

@@ -1,0 +1,80 @@
+rule fit_normalization:
+    input:
+        observations="results/{run}/observations/{target}.json",
+    output:
+        normalization="results/{run}/models/{target}/normalization.json",
+    log:
+        "results/{run}/logs/fit_normalization/{target}.log",
+    benchmark:
+        "results/{run}/benchmarks/fit_normalization/{target}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=10,
+    params:
+        code=digest_of_code("chamnet.data.normalization"),
+    message:
+        "Fitting the normalization of {wildcards.target}"
+    script:
+        "../scripts/fit_normalization.py"
+
+
+rule train_member:
+    input:
+        observations="results/{run}/observations/{target}.json",
+        normalization="results/{run}/models/{target}/normalization.json",
+    output:
+        checkpoint="results/{run}/models/{target}/{member}/checkpoint.pt",
+        out_of_bag="results/{run}/models/{target}/{member}/out_of_bag.csv",
+        curve="results/{run}/models/{target}/{member}/learning_curve.csv",
+        picture=report(
+            "results/{run}/models/{target}/{member}/learning_curve.png",
+            caption="../report/learning_curve.rst",
+            category="Training",
+            subcategory="{target}",
+        ),
+    log:
+        "results/{run}/logs/train_member/{target}_{member}.log",
+    benchmark:
+        "results/{run}/benchmarks/train_member/{target}_{member}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: options.run.threads
+    resources:
+        mem_mb=900,
+        runtime=240,
+    params:
+        seed=options.run.seed,
+        model=section("model"),
+        train={name: value for name, value in section("train").items() if name != "n_members"},
+        code=digest_of_code("chamnet.training.member"),
+    message:
+        "Training member {wildcards.member} on {wildcards.target}"
+    script:
+        "../scripts/train_member.py"
+
+
+rule calibrate:
+    input:
+        out_of_bag=expand(
+            "results/{{run}}/models/{{target}}/{member}/out_of_bag.csv", member=members()
+        ),
+    output:
+        calibration="results/{run}/models/{target}/calibration.json",
+    log:
+        "results/{run}/logs/calibrate/{target}.log",
+    benchmark:
+        "results/{run}/benchmarks/calibrate/{target}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        correlation_km=options.calibrate.correlation_km,
+        code=digest_of_code("chamnet.evaluation.calibration"),
+    message:
+        "Calibrating {wildcards.target} on out-of-bag clusters"
+    script:
+        "../scripts/calibrate.py"

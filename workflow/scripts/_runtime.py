@@ -1,0 +1,26 @@
+"""What every script does first: send records to the rule's log, and know what it follows from."""
+
+import logging
+import sys
+
+from chamnet.provenance import digest_of_file, digest_of_values
+
+
+def start_logging(job):
+    """Send records and an uncaught error to the rule's log file, and records to the console."""
+    to_file = logging.FileHandler(job.log[0], mode="w")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_console = logging.StreamHandler()
+    to_console.setFormatter(logging.Formatter("  %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_console], force=True)
+
+    def log_uncaught(kind, error, trace):
+        logging.getLogger(job.rule).critical("stopped by an error", exc_info=(kind, error, trace))
+
+    sys.excepthook = log_uncaught
+
+
+def job_digest(job):
+    """Digest of all that a job's output follows from: its options, code and inputs."""
+    inputs = [digest_of_file(path) for path in job.input]
+    return digest_of_values({"params": dict(job.params.items()), "inputs": inputs})[:32]
