@@ -1,0 +1,259 @@
+"""Observations as means over windows, and the places they were made at.
+
+A tower's daily mean, a chamber's monthly mean and a mean of an unknown year have one form:
+(place, year, first step, last step, mean flux). xarray ends here: training sees arrays.
+"""
+
+import dataclasses
+import logging
+import os
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from chamnet.data.store import open_store
+from chamnet.errors import InputError
+from chamnet.timeaxis import N_MONTHS, month_lengths
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_YEAR = -1
+MEASURED = 0
+LONGEST_RESPONSE_DAYS = 31
+WINDOW_COLUMNS = ("place", "year", "month", "first", "last", "flux", "uncertainty", "quality")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceData:
+    """Drivers, attributes and window observations of the places of one target.
+
+    Parameters
+    ----------
+    drivers : (P, Y, T, D), CF units
+        NaN where absent; T is 366, short years end in NaN.
+    attributes : (P, A)
+        NaN where unknown.
+    years : (Y,)
+        In ascending order.
+    n_steps : (Y,)
+        Days of each year.
+    latitude, longitude : (P,), degrees
+    cluster : (P,)
+        Places near each other share a number.
+    place_class : (P,)
+        Wetland class or biome.
+    place : (P,)
+        Identifiers.
+    driver_names, attribute_names : in the order of the arrays
+    target : emission or consumption
+    windows : columns place (index into P), year (-1 unknown), month (0 to 11, -1 none), first,
+        last (steps, both included; -1 where the month says it), flux and uncertainty
+        (kg m-2 s-1), quality (0 measured, more: filled)
+    calendar : of the years
+    """
+
+    drivers: np.ndarray
+    attributes: np.ndarray
+    years: np.ndarray
+    n_steps: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    cluster: np.ndarray
+    place_class: np.ndarray
+    place: np.ndarray
+    driver_names: tuple[str, ...]
+    attribute_names: tuple[str, ...]
+    target: str
+    windows: pd.DataFrame
+    calendar: str = "standard"
+
+    @property
+    def n_places(self) -> int:
+        """Number of places."""
+        return len(self.place)
+
+    @property
+    def has_drivers(self) -> np.ndarray:
+        """Whether a place has at least half of a year's days with every driver, (P, Y)."""
+        n_complete = np.isfinite(self.drivers).all(axis=-1).sum(axis=-1)
+        return n_complete >= 0.5 * self.n_steps
+
+    def select_places(self, index: np.ndarray) -> Self:
+        """These places alone, with their windows.
+
+        Parameters
+        ----------
+        index : (n,) of int, or (P,) of bool
+        """
+        chosen = np.arange(self.n_places)[np.asarray(index)]
+        new_index = np.full(self.n_places, -1)
+        new_index[chosen] = np.arange(len(chosen))
+        windows = self.windows[new_index[self.windows["place"]] >= 0].reset_index(drop=True)
+        windows["place"] = new_index[windows["place"]]
+        per_place = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class")
+        changes = {name: getattr(self, name)[chosen] for name in (*per_place, "place")}
+        return dataclasses.replace(self, **changes, windows=windows)
+
+    def with_windows(self, mask: np.ndarray) -> Self:
+        """The same places with some of the windows.
+
+        Parameters
+        ----------
+        mask : (n_windows,) of bool
+        """
+        windows = self.windows[np.asarray(mask, dtype=bool)].reset_index(drop=True)
+        return dataclasses.replace(self, windows=windows)
+
+
+def open_place_data(manifest: str | os.PathLike) -> PlaceData:
+    """Places of a finished observation store, in memory.
+
+    Raises
+    ------
+    InputError
+        If the store holds no window, or a flux that is not finite.
+    """
+    with open_store(manifest) as store:
+        windows = pd.DataFrame(
+            {name: np.asarray(store[f"window_{name}"].values) for name in WINDOW_COLUMNS}
+        )
+        if windows.empty:
+            raise InputError(f"{manifest}: holds no window observation")
+        if not np.isfinite(windows["flux"]).all():
+            raise InputError(f"{manifest}: window_flux holds values that are not finite")
+        return PlaceData(
+            drivers=store["drivers"].values.astype(np.float32),
+            attributes=store["attributes"].values.astype(np.float32),
+            years=store["year"].values.astype(int),
+            n_steps=store["n_steps"].values.astype(int),
+            latitude=store["latitude"].values,
+            longitude=store["longitude"].values,
+            cluster=store["cluster"].values.astype(int),
+            place_class=store["place_class"].values.astype(str),
+            place=store["place"].values.astype(str),
+            driver_names=tuple(str(name) for name in store["driver"].values),
+            attribute_names=tuple(str(name) for name in store["attribute"].values),
+            target=store.attrs["target"],
+            windows=windows.astype({"place": int, "year": int, "month": int}),
+            calendar=store.attrs.get("calendar", "standard"),
+        )
+
+
+def place_windows_in_years(data: PlaceData) -> pd.DataFrame:
+    """Windows by year: those of a known year once, those of an unknown one in every year.
+
+    Returns
+    -------
+    rows window (row of ``data.windows``), place, year_index, first, last
+        Only years that the place has drivers of; what falls outside them is counted and logged.
+    """
+    is_known = data.windows["year"].to_numpy() != UNKNOWN_YEAR
+    rows = pd.concat([_of_known_year(data, is_known), _of_unknown_year(data, ~is_known)])
+    is_usable = data.has_drivers[rows["place"], rows["year_index"]]
+    n_lost = len(data.windows) - rows["window"][is_usable].nunique()
+    if n_lost:
+        logger.info(
+            "%s: %d of %d windows lie in years without drivers",
+            data.target,
+            n_lost,
+            len(data.windows),
+        )
+    return rows[is_usable].sort_values(["window", "year_index"]).reset_index(drop=True)
+
+
+def _of_known_year(data: PlaceData, is_known: np.ndarray) -> pd.DataFrame:
+    windows = data.windows[is_known]
+    year_index = np.searchsorted(data.years, windows["year"]).clip(max=len(data.years) - 1)
+    rows = _rows(windows, year_index)[data.years[year_index] == windows["year"].to_numpy()]
+    return _with_month_edges(rows, data)
+
+
+def _of_unknown_year(data: PlaceData, is_unknown: np.ndarray) -> pd.DataFrame:
+    windows = data.windows[is_unknown]
+    each_year = [_rows(windows, np.full(len(windows), y)) for y in range(len(data.years))]
+    return _with_month_edges(pd.concat(each_year), data)
+
+
+def _rows(windows: pd.DataFrame, year_index: np.ndarray) -> pd.DataFrame:
+    columns = windows[["place", "month", "first", "last"]].astype(int)
+    return columns.assign(window=windows.index.to_numpy(), year_index=year_index)
+
+
+def _with_month_edges(rows: pd.DataFrame, data: PlaceData) -> pd.DataFrame:
+    """First and last step where the month says them, or nothing does (the whole year)."""
+    lengths = np.array([month_lengths(int(y), calendar=data.calendar) for y in data.years])
+    ends = lengths.reshape(-1, N_MONTHS).cumsum(axis=1)  # (Y, 12)
+    year, month = rows["year_index"].to_numpy(), rows["month"].to_numpy()
+    has_month, is_open = month >= 0, (rows["first"] < 0).to_numpy()
+    first = np.where(has_month, (ends - lengths)[year, month], 0)
+    last = np.where(has_month, ends[year, month], data.n_steps[year]) - 1
+    return rows.assign(
+        first=np.where(is_open, first, rows["first"]), last=np.where(is_open, last, rows["last"])
+    )
+
+
+def build_response(
+    data: PlaceData,
+    *,
+    longest_days: int = LONGEST_RESPONSE_DAYS,
+    qualities: tuple[int, ...] = (MEASURED,),
+) -> np.ndarray:
+    """Fluxes of each day as a context may hold them; a window's mean stands for its days.
+
+    Parameters
+    ----------
+    data : windows of an unknown year give no response
+    longest_days : windows longer than this give none; 1 leaves the daily ones
+    qualities : measured alone, or filled ones too
+
+    Returns
+    -------
+    (P, Y, T), kg m-2 s-1
+        NaN without an observation; the mean where windows overlap.
+    """
+    rows = place_windows_in_years(data)
+    windows = data.windows.loc[rows["window"]]
+    n_days = (rows["last"] - rows["first"] + 1).to_numpy()
+    is_used = windows["quality"].isin(qualities).to_numpy() & (n_days <= longest_days)
+    is_used &= windows["year"].to_numpy() != UNKNOWN_YEAR
+    rows, n_days, flux = rows[is_used], n_days[is_used], windows["flux"].to_numpy()[is_used]
+    offset = np.arange(n_days.sum()) - np.repeat(n_days.cumsum() - n_days, n_days)
+    day = np.repeat(rows["first"].to_numpy(), n_days) + offset
+    at = (np.repeat(rows["place"], n_days), np.repeat(rows["year_index"], n_days), day)
+    total, count = np.zeros(data.drivers.shape[:3]), np.zeros(data.drivers.shape[:3])
+    np.add.at(total, at, np.repeat(flux, n_days))
+    np.add.at(count, at, 1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def build_window_means(flux: np.ndarray, data: PlaceData) -> np.ndarray:
+    """Predicted mean of every window, through cumulative sums.
+
+    Parameters
+    ----------
+    flux : (P, Y, T), kg m-2 s-1
+        Predicted; NaN where nothing was predicted.
+    data : the places and windows
+
+    Returns
+    -------
+    (n_windows,), kg m-2 s-1
+        For a window of an unknown year the mean over the years; NaN where no day was predicted.
+    """
+    rows = place_windows_in_years(data)
+    has_flux = np.isfinite(flux)
+    total = _cumulative(np.where(has_flux, flux, 0.0))
+    count = _cumulative(has_flux)
+    place, year = rows["place"].to_numpy(), rows["year_index"].to_numpy()
+    first, last = rows["first"].to_numpy(), rows["last"].to_numpy() + 1
+    sums = total[place, year, last] - total[place, year, first]
+    counts = count[place, year, last] - count[place, year, first]
+    mean = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    by_window = pd.Series(mean).groupby(rows["window"].to_numpy()).mean()
+    return by_window.reindex(np.arange(len(data.windows))).to_numpy()
+
+
+def _cumulative(values: np.ndarray) -> np.ndarray:
+    total = np.cumsum(values, axis=-1, dtype=np.float64)
+    return np.concatenate([np.zeros((*total.shape[:-1], 1)), total], axis=-1)

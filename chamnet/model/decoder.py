@@ -1,0 +1,86 @@
+"""From the target year's weather, and what is known of the place, to its daily flux."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chamnet.model.conditioning import Conditions, apply_film
+
+N_PHASE = 2
+N_MONTHS = 12
+HIGHEST_LOG_LEVEL = 4.0  # of e: a place's level is at most 55 times the flux scale's
+
+
+def build_phase(fraction: Tensor) -> Tensor:
+    """Sine and cosine of the day of the year, (B, T) of fractions to (B, T, 2)."""
+    angle = 2 * math.pi * fraction
+    return torch.stack([angle.sin(), angle.cos()], dim=-1)
+
+
+def upsample_season(season: Tensor, fraction: Tensor) -> Tensor:
+    """Seasonal summary of each day, linear between middles of months, round the year.
+
+    Parameters
+    ----------
+    season : (B, 12, S)
+    fraction : (B, T), of the year at the middle of each day
+
+    Returns
+    -------
+    (B, T, S)
+    """
+    position = fraction * N_MONTHS - 0.5  # in months, -0.5 to 11.5
+    distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=season.device)).abs()
+    distance = torch.minimum(distance, N_MONTHS - distance)  # (B, T, 12), round the year
+    return (1 - distance).clamp(min=0).to(season.dtype) @ season
+
+
+class Decoder(nn.Module):
+    """An LSTM over the days of the target year, conditioned on the place.
+
+    Conditions act on its inputs, its outputs, its first state, and the level and spread of
+    the flux, not on the gates inside: so the fused LSTM stays.
+
+    Parameters
+    ----------
+    n_inputs : features of a day: drivers, attributes, phase, seasonal summary
+    n_hidden : width
+    n_season : numbers of the seasonal summary, read again behind the LSTM; 0 for none
+    dropout : of inputs and outputs
+    """
+
+    def __init__(self, *, n_inputs: int, n_hidden: int, n_season: int, dropout: float) -> None:
+        super().__init__()
+        self.recurrent = nn.LSTM(n_inputs, n_hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.to_flux = nn.Linear(n_hidden + n_season, 1)
+        self.n_season = n_season
+
+    def forward(self, inputs: Tensor, conditions: Conditions) -> Tensor:
+        """Flux of each day over the flux scale, never negative.
+
+        Parameters
+        ----------
+        inputs : (B, T, I)
+            The last ``n_season`` are the seasonal summary.
+        conditions : of each place
+
+        Returns
+        -------
+        (B, T)
+        """
+        features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
+        state = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
+        states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
+        states = apply_film(states, conditions.output_scale, conditions.output_shift)
+        season = inputs[..., inputs.shape[-1] - self.n_season :]
+        raw = self.to_flux(torch.cat([self.dropout(states), season], dim=-1)).squeeze(-1)  # (B, T)
+        raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
+        level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
+        return functional.softplus(raw) * level.unsqueeze(1)
+
+
+def _contiguous(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return state[0].contiguous(), state[1].contiguous()

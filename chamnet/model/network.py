@@ -1,0 +1,160 @@
+"""CHAM-net assembled: encoder, meta-network and decoder."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from chamnet.config import ModelConfig
+from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
+from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
+from chamnet.model.encoder import N_MONTHS, SiteEncoder, YearEncoder, pool_seasons
+
+DAYS_PER_YEAR = 365
+
+
+class Context(NamedTuple):
+    """What the years of a place say: embeddings (B, Y, E), seasons (B, Y, 12, S), mask (B, Y)."""
+
+    embeddings: Tensor
+    seasons: Tensor
+    year_mask: Tensor
+
+
+class CHAMNet(nn.Module):
+    """Contrastive hierarchical adaptive meta-network for methane fluxes.
+
+    This is OUR RECONSTRUCTION of CHAM-net (arXiv 2606.00338, 2026) from its abstract, the only
+    part that is public to us; sizes, losses and inner parts are ours, and no figure of the
+    paper is a figure of this code.
+
+    A year encoder reads each context year; a site encoder reads the years in their order; a
+    meta-network turns both, and the attributes, into conditions of the decoder, which reads
+    the target year's drivers and the seasonal summary of the context. No layer mixes places:
+    a prediction does not depend on who else is in the batch.
+
+    Parameters
+    ----------
+    n_drivers, n_attributes : D and A, A from 0
+    config : sizes, and the parts that an ablation switches off
+    """
+
+    def __init__(self, *, n_drivers: int, n_attributes: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.n_bins = max(N_MONTHS, round(DAYS_PER_YEAR / config.pool_days))
+        self.n_season = config.n_season
+        self.year_encoder = YearEncoder(
+            n_drivers=n_drivers,
+            n_hidden=config.n_hidden_encoder,
+            n_embedding=config.n_embedding,
+            n_season=config.n_season,
+            n_bins=self.n_bins,
+        )
+        self.site_encoder = SiteEncoder(
+            n_embedding=config.n_embedding, cross_year=config.cross_year
+        )
+        self.attribute_embedding = AttributeEmbedding(n_attributes=n_attributes)
+        n_condition = 2 * config.n_embedding + self.attribute_embedding.n_out
+        n_season = config.n_season if config.season else 0
+        n_inputs = n_drivers + n_attributes + N_PHASE + n_season
+        if config.conditioning == "concatenate":
+            n_inputs += n_condition
+            self.meta_network = NoConditioning(n_inputs=n_inputs, n_hidden=config.n_hidden)
+        else:
+            self.meta_network = MetaNetwork(
+                n_condition=n_condition,
+                n_inputs=n_inputs,
+                n_hidden=config.n_hidden,
+                dropout=config.dropout,
+            )
+        self.decoder = Decoder(
+            n_inputs=n_inputs, n_hidden=config.n_hidden, n_season=n_season, dropout=config.dropout
+        )
+        self.project = nn.Linear(config.n_embedding, max(config.n_embedding // 2, 2))
+
+    def encode_years(self, pooled: Tensor, year_mask: Tensor) -> Context:
+        """Embeddings and seasonal summaries of context years; missing ones cost nothing.
+
+        Parameters
+        ----------
+        pooled : (B, Y, n_bins, D + 2), as ``pool_year`` gives it, oldest first
+        year_mask : (B, Y)
+        """
+        if not self.config.year_level:
+            return self._encode_flat(pooled, year_mask)
+        B, Y = year_mask.shape
+        embedding, season = self.year_encoder(pooled[year_mask])  # (N, E), (N, 12, S)
+        embeddings = embedding.new_zeros(B, Y, embedding.shape[-1])
+        seasons = season.new_zeros(B, Y, N_MONTHS, season.shape[-1])
+        embeddings[year_mask], seasons[year_mask] = embedding, season
+        return Context(embeddings, seasons, year_mask)
+
+    def _encode_flat(self, pooled: Tensor, year_mask: Tensor) -> Context:
+        """The ablation without a year level: all years averaged to one, read once."""
+        weight = year_mask.to(pooled.dtype)[:, :, None, None]  # (B, Y, 1, 1)
+        share = (pooled[..., -1:] * weight).sum(dim=1)  # (B, n_bins, 1)
+        n_years = weight.sum(dim=1).clamp(min=1)
+        drivers = (pooled[..., :-2] * weight).sum(dim=1) / n_years
+        response = (pooled[..., -2:-1] * pooled[..., -1:] * weight).sum(dim=1)
+        response = response / share.clamp(min=1e-6)
+        mean_year = torch.cat([drivers, response, share / n_years], dim=-1)
+        embedding, season = self.year_encoder(mean_year)
+        has_any = year_mask.any(dim=1, keepdim=True)
+        return Context(embedding.unsqueeze(1), season.unsqueeze(1), has_any)
+
+    def decode(
+        self, context: Context, drivers: Tensor, attributes: Tensor, fraction: Tensor
+    ) -> Tensor:
+        """Flux of each day of the target year over the flux scale, never negative.
+
+        Parameters
+        ----------
+        context : of the places
+        drivers : (B, T, D), normalized
+            0 where absent.
+        attributes : (B, A), normalized
+        fraction : (B, T), of the year at the middle of each day
+
+        Returns
+        -------
+        (B, T)
+        """
+        identity, evolution = self.site_encoder(context.embeddings, context.year_mask)
+        known = self.attribute_embedding(attributes)
+        condition = torch.cat([identity, evolution, known], dim=-1)  # (B, C)
+        T = drivers.shape[1]
+        parts = [drivers, attributes.unsqueeze(1).expand(-1, T, -1), build_phase(fraction)]
+        if self.config.conditioning == "concatenate":
+            parts.append(condition.unsqueeze(1).expand(-1, T, -1))
+        if self.config.season:
+            season = pool_seasons(context.seasons, context.year_mask)  # (B, 12, S)
+            parts.append(upsample_season(season, fraction))
+        inputs = torch.cat([part.float() for part in parts], dim=-1)  # (B, T, I)
+        return self.decoder(inputs, self.meta_network(condition))
+
+    def forward(
+        self,
+        pooled: Tensor,
+        year_mask: Tensor,
+        drivers: Tensor,
+        attributes: Tensor,
+        fraction: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Flux over the flux scale, and projected year embeddings for the contrastive loss.
+
+        Parameters
+        ----------
+        pooled : (B, Y, n_bins, D + 2), context years, oldest first
+        year_mask : (B, Y)
+        drivers : (B, T, D), of the target year
+        attributes : (B, A)
+        fraction : (B, T)
+
+        Returns
+        -------
+        (B, T), (B, Y, P)
+        """
+        context = self.encode_years(pooled, year_mask)
+        flux = self.decode(context, drivers, attributes, fraction)
+        return flux, self.project(context.embeddings)
