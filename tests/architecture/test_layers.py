@@ -1,0 +1,18 @@
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_imports_keep_to_the_layers():
+    done = subprocess.run(["lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_module_is_of_a_readable_length():
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in (ROOT / "chamnet").rglob("*.py")
+        if (n := len(path.read_text().splitlines())) > 450
+    }
+    assert not long

@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+import pytest
+
+from chamnet.cli import main
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from chamnet.cli import build_parser; build_parser();"
+        "print([m for m in ('torch', 'xarray', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_info_prints_versions(capsys):
+    assert main(["info"]) == 0
+    assert "numpy" in capsys.readouterr().out
+
+
+def test_an_error_is_one_line_and_a_status(capsys, tmp_path):
+    missing = str(tmp_path / "absent.pt")
+    arguments = ["score", "--checkpoint", missing, "--towers", str(tmp_path), "--sites", missing]
+    assert main([*arguments, "--mode", "zero_shot", "--out", str(tmp_path / "x.csv")]) == 1
+    assert "chamnet score:" in capsys.readouterr().err
+
+
+def test_an_unknown_mode_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["score", "--checkpoint", "c", "--towers", "t", "--sites", "s", "--mode", "prior"])
+    assert "invalid choice: 'prior'" in capsys.readouterr().err

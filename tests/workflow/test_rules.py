@@ -1,0 +1,74 @@
+"""The workflow as a whole: its rules, its options, and what it says when one is wrong."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RULES = sorted((ROOT / "workflow/rules").glob("*.smk"))
+DIRECTIVES = ("output", "log", "benchmark", "conda", "resources", "params", "message", "script")
+
+
+def run_snakemake(*arguments):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def rules_of(path):
+    blocks = re.split(r"(?m)^\s*rule (\w+):", path.read_text())[1:]
+    return dict(zip(blocks[::2], blocks[1::2], strict=True))
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_every_rule_has_all_directives_and_a_script_of_its_name(path):
+    for name, body in rules_of(path).items():
+        missing = [d for d in DIRECTIVES if not re.search(rf"(?m)^\s+{d}:", body)]
+        assert missing == [], f"{name} lacks {missing}"
+        assert f'"../scripts/{name}.py"' in body
+        assert (ROOT / "workflow/scripts" / f"{name}.py").exists()
+
+
+def test_no_rule_retries_inside_its_own_allocation_or_outputs_a_folder():
+    for path in RULES:
+        text = path.read_text()
+        assert "retries:" not in text
+        assert "directory(" not in text
+
+
+def test_the_demo_plans_every_stage():
+    done = run_snakemake("--dry-run", "--forceall", "--quiet", "all", "global_budget")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_snakemake("--dry-run", "--forceall", "global_budget")
+    for stage in ("make_demo_world", "embed_year", "check_closure", "report"):
+        assert stage in done.stdout + done.stderr
+
+
+def test_the_real_towers_need_no_map():
+    folder = ROOT / "../shared/data/towers"
+    if not folder.exists():
+        pytest.skip("the real towers are not here")
+    done = run_snakemake(
+        "--dry-run", "--forceall", "--configfile", "config/fluxnet_ch4.yaml", "--", "skill"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "convert_drivers" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("train={n_member: 3}", "unknown option train.n_member, did you mean n_members?"),
+        (
+            "predict={last_year: 2030}",
+            "2011..2030 is outside drivers.first_year..last_year 2011..2018",
+        ),
+        ("towers={folder: no/such}", "no/such: no such file or folder"),
+    ],
+)
+def test_a_wrong_option_stops_before_any_job(option, message):
+    done = run_snakemake("--dry-run", "global_budget", "--config", option)
+    assert done.returncode != 0
+    assert message in " ".join((done.stdout + done.stderr).split())
