@@ -14,6 +14,7 @@ from chamnet.provenance import read_json, write_json
 
 logger = logging.getLogger(__name__)
 
+HIGHEST_NORMALIZED = 5.0  # what is farther out is read as this far, on cells as at places
 FLAT = 1e-6  # a spread below this share of the mean's size is none
 
 
