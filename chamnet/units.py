@@ -3,6 +3,7 @@
 Arrays may be numpy arrays, tensors or xarray objects: only arithmetic is used.
 """
 
+import logging
 from typing import Any
 
 import xarray as xr
@@ -74,6 +75,8 @@ def convert_units(array: xr.DataArray, units: str) -> xr.DataArray:
 
 def _convert_values(array: xr.DataArray, found: str, units: str) -> xr.DataArray:
     import pint  # slow to import, and only where units differ
+
+    logging.getLogger("pint.util").setLevel(logging.ERROR)  # cf_xarray redefines on purpose
     from cf_xarray.units import units as registry
 
     water = pint.Context("water")

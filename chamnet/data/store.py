@@ -124,6 +124,7 @@ class StoreWriter:
         sizes = xr.open_zarr(self.store, consolidated=False, chunks=None).sizes
         self._check_aligned(at, sizes)
         data = region.drop_vars(list(region.coords))  # written with the template
+        data = _with_portable_strings(data)
         data.to_zarr(self.store, region=dict(at), consolidated=False)
         checksums = {str(v): _checksum(region[v].values) for v in region.data_vars}
         write_json(self.parts / f"region-{name}.json", checksums)
@@ -131,7 +132,7 @@ class StoreWriter:
     def _check_aligned(self, at: Mapping[str, slice], sizes: Mapping[str, int]) -> None:
         shards = read_json(self.parts / "begun.json")["shards"]
         for dim, part in at.items():
-            edge = shards.get(dim, sizes[dim])
+            edge = max(1, shards.get(dim, sizes[dim]))
             if part.start % edge or (part.stop % edge and part.stop != sizes[dim]):
                 raise StoreError(
                     f"{self.store}: region {dim} {part.start}:{part.stop} is not on edges of "
@@ -211,16 +212,17 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
 def _encoding(
     variable: xr.DataArray, *, chunks: Mapping[str, int], shards: Mapping[str, int]
 ) -> dict[str, Any]:
-    sizes = dict(zip(variable.dims, variable.shape, strict=True))
+    sizes = {str(d): max(1, n) for d, n in zip(variable.dims, variable.shape, strict=True)}
+    inner = [min(chunks.get(d, n), n) for d, n in sizes.items()]
     outer = [
-        min(shards.get(str(d), n), _round_up(n, chunks.get(str(d), n))) for d, n in sizes.items()
+        min(shards.get(d, n), _round_up(n, step))
+        for (d, n), step in zip(sizes.items(), inner, strict=True)
     ]
-    inner = [min(chunks.get(str(d), n), n) for d, n in sizes.items()]
-    encoding: dict[str, Any] = {"chunks": tuple(max(1, n) for n in inner)}
+    encoding: dict[str, Any] = {"chunks": tuple(inner)}
     if variable.dtype.kind in "fiu":
         encoding["compressors"] = [ZstdCodec(level=1), Crc32cCodec()]
     if shards:
-        encoding["shards"] = tuple(max(1, n) for n in outer)
+        encoding["shards"] = tuple(outer)
     if variable.dtype.kind == "f":
         encoding["_FillValue"] = np.array(np.nan, dtype=variable.dtype)
     return encoding
@@ -229,7 +231,14 @@ def _encoding(
 def _with_portable_strings(data: xr.Dataset) -> xr.Dataset:
     """Strings of any length: Zarr v3 has no settled form for those of fixed length."""
     fixed = [name for name in data.variables if data[name].dtype.kind == "U"]
-    return data.assign({name: data[name].load().astype(np.dtypes.StringDType()) for name in fixed})
+    data = data.drop_indexes([name for name in fixed if name in data.xindexes])
+    for name in fixed:  # without an index, which would make them of fixed length again
+        variable = data[name].variable.load().astype(np.dtypes.StringDType())
+        if name in data.coords:
+            data = data.assign_coords(xr.Coordinates({name: variable}, indexes={}))
+        else:
+            data = data.assign({name: variable})
+    return data
 
 
 def _round_up(size: int, step: int) -> int:

@@ -1,0 +1,341 @@
+"""Observations of a target: places, their drivers and attributes, and windows of flux.
+
+An observation is a mean over a window of days: a day at a tower, a month at a chamber, with
+a year or without. One store serves training, scores and context.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chamnet.data.chambers import Chambers, read_chambers
+from chamnet.data.drivers import DRIVERS, require_drivers
+from chamnet.data.normals import NORMALS_DRIVERS, NORMALS_YEAR, read_normals
+from chamnet.data.observed_windows import (
+    DROPPED_COLUMNS,
+    build_chamber_windows,
+    build_tower_windows,
+    count_dropped,
+    empty_dropped,
+)
+from chamnet.data.places import (
+    N_STEPS,
+    PlaceDrivers,
+    build_clusters,
+    n_steps_of,
+    read_cell_drivers,
+    read_tower_drivers,
+)
+from chamnet.data.store import write_store
+from chamnet.data.towers import NOT_WETLAND, Tower, read_towers
+from chamnet.errors import GridError, InputError, MissingDriverError
+from chamnet.provenance import write_text
+from chamnet.units import FLUX_UNITS
+
+logger = logging.getLogger(__name__)
+
+WINDOW_COMMENTS = {
+    "window_place": "index of the place",
+    "window_year": "-1: unknown",
+    "window_month": "0 to 11; -1: the window is not a month",
+    "window_first": "first step of the year; -1: the year is unknown",
+    "window_last": "last step, included",
+    "window_flux": "mean over the window",
+    "window_uncertainty": "random error of the mean; NaN: unknown",
+    "window_quality": "0 measured; filled: 1 short gap, 2 without QC, 3 long gap",
+}
+SIGNS = {"emission": "net upward, positive to the air", "consumption": "positive = uptake"}
+
+
+def read_emission(
+    *,
+    store: str,
+    dropped: str,
+    digest: str,
+    towers: Mapping[str, Any],
+    driver_names: Sequence[str],
+    years: Sequence[int],
+    cells: str | None = None,
+    drivers: Sequence[str] = (),
+) -> Path:
+    """Write the observations of methane emission at towers; the manifest's path.
+
+    Parameters
+    ----------
+    store, dropped : paths of the store, and of the table of what was left out
+    digest : of all that they follow from
+    towers : options of the section ``towers``
+    driver_names : CF names
+    years : years that drivers are kept of; fluxes of others are dropped and counted
+    cells, drivers : manifests of cells, and of drivers by year
+        Without them, or with ``towers["drivers"] = "tower"``, places have the drivers of
+        their own tower; without cells they have no attributes.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used as it is, or nothing is left.
+    GridError
+        If a tower is far from any land cell.
+    """
+    _require_options(towers, ("folder", "sites"), section="towers")
+    is_own = towers.get("drivers") == "tower" or not drivers
+    found = read_towers(
+        folder=towers["folder"],
+        sites=towers["sites"],
+        licences=towers.get("licences"),
+        driver_names=driver_names if is_own else (),
+        flux_units=towers.get("flux_units", "nmol m-2 s-1"),
+    )
+    kept, lost = _drop_classes(found)
+    places = _places_of_towers(kept)
+    if is_own:
+        logger.info("towers: drivers are the towers' own columns")
+        place_drivers = read_tower_drivers(kept, driver_names=driver_names, years=years)
+    else:
+        place_drivers = _read_strictly(
+            places, cells=cells, drivers=drivers, driver_names=driver_names, years=years
+        )
+    windows, counts = build_tower_windows(
+        kept,
+        years=years,
+        calendar=place_drivers.calendar,
+        lowest_nmol_m2_s=towers.get("lowest_nmol_m2_s", -200.0),
+        highest_nmol_m2_s=towers.get("highest_nmol_m2_s", 1000.0),
+    )
+    data = build_observations(
+        "emission",
+        places=places,
+        windows=windows,
+        drivers=place_drivers,
+        cluster_km=towers.get("cluster_km", 100.0),
+    )
+    _write_dropped(dropped, [lost, counts])
+    return write_store(data, store, digest=digest, extra=_summary(data))
+
+
+def read_consumption(
+    *,
+    store: str,
+    dropped: str,
+    digest: str,
+    chambers: Mapping[str, Any],
+    driver_names: Sequence[str],
+    years: Sequence[int],
+    cells: str | None = None,
+    drivers: Sequence[str] = (),
+) -> Path:
+    """Write the observations of methane consumption at chambers; the manifest's path.
+
+    Where there are no drivers by year, they come from the monthly normals of the option
+    ``chambers.normals``, as one climatological year that is labeled 2001.
+
+    Parameters
+    ----------
+    store, dropped, digest, driver_names, years, cells, drivers : as of ``read_emission``
+    chambers : options of the section ``chambers``
+
+    Raises
+    ------
+    InputError
+        If the table cannot be used as it is, or nothing is left.
+    """
+    _require_options(chambers, ("path",), section="chambers")
+    source = Path(chambers["path"]).name
+    found = read_chambers(
+        path=chambers["path"],
+        kind=chambers.get("kind", "smud"),
+        highest_ug_c_m2_h=chambers.get("highest_ug_c_m2_h", 250.0),
+    )
+    if drivers:
+        place_drivers, excess = read_cell_drivers(
+            found.places, cells=cells, drivers=drivers, driver_names=driver_names, years=years
+        )
+        is_near, reason = excess <= 1, "no land cell near"
+    else:
+        place_drivers, is_near = _read_normals_of(
+            found.places, path=chambers.get("normals"), driver_names=driver_names
+        )
+        reason = "no climate normals near"
+    found, far = _drop_places(found, is_near, source=source, reason=reason)
+    place_drivers = place_drivers.take(is_near)
+    windows, counts = build_chamber_windows(
+        found, years=place_drivers.years, calendar=place_drivers.calendar, source=source
+    )
+    data = build_observations(
+        "consumption",
+        places=found.places,
+        windows=windows,
+        drivers=place_drivers,
+        cluster_km=chambers.get("cluster_km", 100.0),
+    )
+    _write_dropped(dropped, [found.dropped, far, counts])
+    return write_store(data, store, digest=digest, extra=_summary(data))
+
+
+def build_observations(
+    target: str,
+    *,
+    places: pd.DataFrame,
+    windows: pd.DataFrame,
+    drivers: PlaceDrivers,
+    cluster_km: float,
+) -> xr.Dataset:
+    """Observations as they are stored.
+
+    Raises
+    ------
+    InputError
+        If there are no windows.
+    """
+    if windows.empty:
+        raise InputError(
+            f"{target}: no observation is left of {len(places)} places; the table of what was "
+            "dropped says why, and the years of drivers are "
+            f"{drivers.years[0]} to {drivers.years[-1]}"
+        )
+    cluster = build_clusters(
+        places["latitude"].to_numpy(), places["longitude"].to_numpy(), cluster_km=cluster_km
+    )
+    data = xr.Dataset(
+        {
+            "drivers": (("place", "year", "step", "driver"), drivers.values),
+            "n_steps": ("year", n_steps_of(drivers.years, calendar=drivers.calendar)),
+            "attributes": (("place", "attribute"), drivers.attributes),
+            "latitude": ("place", places["latitude"], {"units": "degrees_north"}),
+            "longitude": ("place", places["longitude"], {"units": "degrees_east"}),
+            "cluster": ("place", cluster, {"cluster_km": cluster_km}),
+            **{name: ("place", _text(places[name])) for name in ("place_class", "licence", "doi")},
+            **_window_variables(windows, target=target),
+        },
+        coords={
+            "place": _text(places["place"]),
+            "year": drivers.years,
+            "driver": _text(drivers.driver_names),
+            "attribute": _text(drivers.attribute_names),
+        },
+        attrs={"target": target, "calendar": drivers.calendar},
+    )
+    data["drivers"].attrs["units_of_drivers"] = [DRIVERS[n].units for n in drivers.driver_names]
+    logger.info(
+        "%s: %d places in %d clusters, %d windows (%d measured)",
+        *(target, len(places), cluster.max() + 1, len(windows)),
+        int((windows["quality"] == 0).sum()),
+    )
+    return data
+
+
+def _window_variables(windows: pd.DataFrame, *, target: str) -> dict[str, Any]:
+    variables = {}
+    for name, comment in WINDOW_COMMENTS.items():
+        values = windows[name.removeprefix("window_")].to_numpy()
+        attrs = {"comment": comment}
+        if name in ("window_flux", "window_uncertainty"):
+            attrs |= {"units": FLUX_UNITS, "positive": SIGNS[target]}
+        else:
+            values = values.astype(np.int32)
+        variables[name] = ("window", values, attrs)
+    return variables
+
+
+def _read_strictly(places: pd.DataFrame, **inputs: Any) -> PlaceDrivers:
+    drivers, excess = read_cell_drivers(places, **inputs)
+    if (excess > 1).any():
+        far = places.iloc[int(np.argmax(excess))]
+        raise GridError(
+            f"tower {far['place']!r} at {far['latitude']:.3f} N {far['longitude']:.3f} E is "
+            f"{excess.max():.1f} times farther from a land cell than is accepted: is its "
+            "position in the site table right?"
+        )
+    return drivers
+
+
+def _read_normals_of(
+    places: pd.DataFrame, *, path: str | None, driver_names: Sequence[str]
+) -> tuple[PlaceDrivers, np.ndarray]:
+    if path is None:
+        raise MissingDriverError(
+            "chambers have no drivers: the run has none by year and chambers.normals is not set"
+        )
+    require_drivers(driver_names, available=NORMALS_DRIVERS, source=path)
+    found, has_normals = read_normals(
+        path, latitude=places["latitude"].to_numpy(), longitude=places["longitude"].to_numpy()
+    )
+    found = found.sel(driver=list(driver_names))
+    values = np.full((len(places), 1, N_STEPS, len(driver_names)), np.nan, np.float32)
+    values[:, 0, : found.sizes["step"]] = found.values
+    drivers = PlaceDrivers(
+        values=values,
+        years=[NORMALS_YEAR],
+        driver_names=list(driver_names),
+        calendar="standard",
+        attributes=np.empty((len(places), 0), np.float32),
+        attribute_names=[],
+    )
+    return drivers, has_normals
+
+
+def _drop_classes(towers: Sequence[Tower]) -> tuple[list[Tower], pd.DataFrame]:
+    kept = [tower for tower in towers if tower.place_class not in NOT_WETLAND]
+    dropped = [
+        count_dropped(
+            [f"no wetland ({tower.place_class})"] * len(tower.days),
+            place=tower.site_id,
+            source=tower.path.name,
+            n_kept=0,
+        )
+        for tower in towers
+        if tower.place_class in NOT_WETLAND
+    ]
+    if dropped:
+        logger.info("towers: %d sites dropped, their class is no wetland", len(dropped))
+    if not kept:
+        raise InputError(f"towers: none of {len(towers)} sites is a wetland by its class")
+    return kept, pd.concat([empty_dropped(), *dropped], ignore_index=True)
+
+
+def _drop_places(
+    chambers: Chambers, is_kept: np.ndarray, *, source: str, reason: str
+) -> tuple[Chambers, pd.DataFrame]:
+    places = chambers.places[is_kept].reset_index(drop=True)
+    is_near = chambers.months["place"].isin(places["place"])
+    far = chambers.months[~is_near].groupby("place").size()
+    dropped = [
+        count_dropped([reason] * count, place=place, source=source, n_kept=0)
+        for place, count in far.items()
+    ]
+    if len(far):
+        logger.info("chambers: %d places dropped, %s", len(far), reason)
+    months = chambers.months[is_near].reset_index(drop=True)
+    kept = Chambers(places=places, months=months, dropped=chambers.dropped)
+    return kept, pd.concat([empty_dropped(), *dropped], ignore_index=True)
+
+
+def _places_of_towers(towers: Sequence[Tower]) -> pd.DataFrame:
+    names = ("latitude", "longitude", "place_class", "licence", "doi")
+    rows = [{"place": t.site_id} | {name: getattr(t, name) for name in names} for t in towers]
+    return pd.DataFrame(rows)
+
+
+def _write_dropped(path: str, tables: Sequence[pd.DataFrame]) -> None:
+    table = pd.concat(tables, ignore_index=True)[DROPPED_COLUMNS]
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _summary(data: xr.Dataset) -> dict[str, int]:
+    return {name: data.sizes[name] for name in ("place", "year", "window")}
+
+
+def _require_options(options: Mapping[str, Any], names: Sequence[str], *, section: str) -> None:
+    for name in names:
+        if not options.get(name):
+            raise InputError(f"option {section}.{name} is not set, expected a path")
+
+
+def _text(values: Any) -> np.ndarray:
+    return np.asarray([str(value) for value in values], dtype="U")

@@ -1,0 +1,195 @@
+"""What the places of observations have besides them: drivers, attributes and clusters."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chamnet.constants import EARTH_RADIUS_M
+from chamnet.data.drivers import require_drivers
+from chamnet.data.store import open_store
+from chamnet.data.towers import Tower, fill_driver_gaps
+from chamnet.errors import InputError
+from chamnet.grid import great_circle_km, nearest_cell
+from chamnet.timeaxis import days_in_year, require_calendar
+
+logger = logging.getLogger(__name__)
+
+N_STEPS = 366  # steps that every year is padded to
+TOLERANCE_CELLS = 1.5  # widths of a cell that a place may be off its nearest land cell
+TOLERANCE_KM = 50.0  # the least tolerance, on fine grids
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceDrivers:
+    """Drivers and attributes of places.
+
+    Attributes
+    ----------
+    values : (place, year, step=366, driver), CF units, NaN where absent
+    attributes : (place, attribute)
+    """
+
+    values: np.ndarray
+    years: list[int]
+    driver_names: list[str]
+    calendar: str
+    attributes: np.ndarray
+    attribute_names: list[str]
+
+    def take(self, is_kept: np.ndarray) -> Self:
+        """The same of some places only."""
+        return dataclasses.replace(
+            self, values=self.values[is_kept], attributes=self.attributes[is_kept]
+        )
+
+
+def read_tower_drivers(
+    towers: Sequence[Tower], *, driver_names: Sequence[str], years: Sequence[int]
+) -> PlaceDrivers:
+    """Drivers of places from the columns of their own tower.
+
+    Gaps within a tower's record are filled with its own day-of-year mean and counted;
+    days outside of the record are NaN.
+    """
+    values = _empty(len(towers), len(years), len(driver_names))
+    for place, tower in enumerate(towers):
+        gaps = tower.days.asfreq("D")[list(driver_names)].isna().sum()
+        for name, count in gaps[gaps > 0].items():
+            logger.info(
+                "towers: %s %s: %d of %d days filled with the site's own day-of-year mean",
+                *(tower.site_id, name, count, len(tower.days)),
+            )
+        days = fill_driver_gaps(tower.days, driver_names)
+        for i, year in enumerate(years):
+            rows = days[days.index.year == year]
+            values[place, i, rows.index.day_of_year - 1] = rows[list(driver_names)]
+    return PlaceDrivers(
+        values=values,
+        years=list(years),
+        driver_names=list(driver_names),
+        calendar="standard",
+        attributes=np.empty((len(towers), 0), np.float32),
+        attribute_names=[],
+    )
+
+
+def read_cell_drivers(
+    places: pd.DataFrame,
+    *,
+    cells: str,
+    drivers: Sequence[str],
+    driver_names: Sequence[str],
+    years: Sequence[int],
+) -> tuple[PlaceDrivers, np.ndarray]:
+    """Drivers and attributes of the land cell that each place is nearest to.
+
+    Two places in one cell both keep it.
+
+    Parameters
+    ----------
+    places : a row a place, with place, latitude and longitude
+    cells : manifest of the cells
+    drivers : manifests of the drivers, one a year
+    years : years read, each among the manifests
+
+    Returns
+    -------
+    drivers, and distance of the nearest land cell in units of what is tolerated, (place,)
+        A place beyond 1 has the drivers of a cell it is not in.
+
+    Raises
+    ------
+    InputError
+        If a year has no drivers, or calendars differ.
+    MissingDriverError
+        If the drivers lack one that is asked for.
+    """
+    with open_store(cells) as cell_data:
+        index, excess = _nearest_cells(places, cell_data)
+        attributes = cell_data["attributes"].values[index].astype(np.float32)
+        attribute_names = [str(name) for name in cell_data["attribute"].values]
+    stores = _stores_by_year(drivers, years=years)
+    values = _empty(len(places), len(years), len(driver_names))
+    unique, back = np.unique(index, return_inverse=True)
+    calendars = set()
+    for i, year in enumerate(years):
+        with open_store(stores[year]) as data:
+            require_drivers(driver_names, available=map(str, data.data_vars), source=stores[year])
+            calendars.add(require_calendar(data["time"].dt.calendar))
+            part = data[list(driver_names)].isel(cell=unique)
+            for k, name in enumerate(driver_names):
+                days = part[name].transpose("cell", "time").values
+                values[:, i, : days.shape[1], k] = days[back]
+        logger.info("observations: drivers of %d, %d/%d years", year, i + 1, len(years))
+    if len(calendars) > 1:
+        raise InputError(f"drivers have the calendars {sorted(calendars)}, expected one")
+    found = PlaceDrivers(
+        values=values,
+        years=list(years),
+        driver_names=list(driver_names),
+        calendar=calendars.pop(),
+        attributes=attributes,
+        attribute_names=attribute_names,
+    )
+    return found, excess
+
+
+def build_clusters(latitude: np.ndarray, longitude: np.ndarray, *, cluster_km: float) -> np.ndarray:
+    """Cluster of each place, (place,): places linked by steps of at most ``cluster_km``.
+
+    Notes
+    -----
+    Single linkage: the components of the graph of pairs that are that near.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
+    vectors = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], -1)
+    angle = min(cluster_km * 1000 / EARTH_RADIUS_M, np.pi)
+    pairs = cKDTree(vectors).query_pairs(2 * np.sin(angle / 2) + 1e-12, output_type="ndarray")
+    size = len(vectors)
+    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+    return connected_components(links, directed=False)[1]
+
+
+def n_steps_of(years: Sequence[int], *, calendar: str) -> np.ndarray:
+    """Days of each year, (year,)."""
+    return np.array([days_in_year(year, calendar=calendar) for year in years])
+
+
+def _nearest_cells(places: pd.DataFrame, cells: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    latitude, longitude = places["latitude"].to_numpy(), places["longitude"].to_numpy()
+    cell_latitude, cell_longitude = cells["latitude"].values, cells["longitude"].values
+    index = nearest_cell(
+        latitude,
+        longitude,
+        cell_latitude=cell_latitude,
+        cell_longitude=cell_longitude,
+        tolerance_km=np.inf,
+        names=list(places["place"]),
+    )
+    distance = great_circle_km(latitude, longitude, cell_latitude[index], cell_longitude[index])
+    width_km = float(cells.attrs["step_deg"]) * np.pi / 180 * EARTH_RADIUS_M / 1000
+    return index, distance / max(TOLERANCE_CELLS * width_km, TOLERANCE_KM)
+
+
+def _stores_by_year(drivers: Sequence[str], *, years: Sequence[int]) -> dict[int, str]:
+    stores = {}
+    for path in drivers:
+        with open_store(path) as data:
+            stores[int(data["time"].dt.year[0])] = path
+    missing = sorted(set(years) - set(stores))
+    if missing:
+        raise InputError(f"no drivers of {missing[0]}, there are those of {sorted(stores)}")
+    return stores
+
+
+def _empty(n_places: int, n_years: int, n_drivers: int) -> np.ndarray:
+    return np.full((n_places, n_years, N_STEPS, n_drivers), np.nan, np.float32)

@@ -1,0 +1,88 @@
+"""Tables of sites: where a tower stands, of what class it is, and under which licence."""
+
+import csv
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from chamnet.errors import InputError
+
+SITE_ALIASES = {
+    "ID": "SITE_ID",
+    "LOCATION_LAT": "LAT",
+    "Latitude": "LAT",
+    "LOCATION_LONG": "LON",
+    "Longitude": "LON",
+    "Site Classification": "SITE_CLASSIFICATION",
+    "Data Policy": "POLICY",
+    "FLUXNET-CH4_DATA_POLICY": "POLICY",
+}
+
+
+def read_site_table(sites: str, *, licences: str | None = None) -> pd.DataFrame:
+    """Sites by id: LAT, LON, SITE_CLASSIFICATION, POLICY and DOI.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, an id repeated, or a position is not on the globe.
+    """
+    table = _read_by_id(sites, columns=("LAT", "LON"))
+    for column, bound in (("LAT", 90), ("LON", 360)):
+        values = pd.to_numeric(table[column], errors="coerce")
+        bad = table.index[~(values.abs() <= bound)]
+        if bad.size:
+            raise InputError(
+                f"{sites}: {column} of {bad[0]!r} is {table.loc[bad[0], column]!r}, expected a "
+                f"number from -{bound} to {bound}"
+            )
+        table[column] = values
+    if licences:
+        extra = _read_by_id(licences, columns=()).reindex(table.index)
+        table = table.assign(
+            **{c: extra[c] for c in ("POLICY", "DOI") if c in extra and c not in table}
+        )
+    for column in ("SITE_CLASSIFICATION", "POLICY", "DOI"):
+        table[column] = table.get(column, pd.Series("unknown", table.index)).fillna("unknown")
+    return table
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Rows of a CSV parted by commas, with decimal points.
+
+    Raises
+    ------
+    InputError
+        If it is parted by something else, or its rows do not fit its header.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected a CSV")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = list(itertools.islice(csv.reader(file), 2))
+    if len(head) == 2 and (len(head[0]) < 2 or len(head[1]) > len(head[0])):
+        raise InputError(
+            f"{path}: the first row {head[1][:4]} does not fit the header of {len(head[0])} "
+            "columns, expected values parted by commas with decimal points (a decimal comma?)"
+        )
+    try:
+        return pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table parted by commas: {error}") from error
+
+
+def _read_by_id(path: str, *, columns: Iterable[str]) -> pd.DataFrame:
+    table = read_table(Path(path))
+    table = table.rename(columns={k: v for k, v in SITE_ALIASES.items() if v not in table})
+    for column in ("SITE_ID", *columns):
+        if column not in table:
+            raise InputError(
+                f"{path}: no column {column!r}, expected SITE_ID, LAT, LON and "
+                f"SITE_CLASSIFICATION; it has {list(table)}"
+            )
+    table["SITE_ID"] = table["SITE_ID"].astype(str).str.strip().str.replace(".", "-")
+    repeated = table["SITE_ID"][table["SITE_ID"].duplicated()]
+    if repeated.size:
+        raise InputError(f"{path}: site {repeated.iloc[0]!r} has two rows, expected one")
+    return table.set_index("SITE_ID")
