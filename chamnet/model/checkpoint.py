@@ -81,17 +81,45 @@ class Member(nn.Module):
         """Factor that restores the mean where nothing was measured (zero_shot)."""
         return self.mean_factors.get("zero_shot", 1.0)
 
-    def check_mode(self, mode: str) -> None:
-        """Refuse a context mode that it was not trained for.
+    def check_fits(
+        self,
+        drivers: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        *,
+        mode: str | None = None,
+        n_context_years: int | None = None,
+        source: str = "checkpoint",
+    ) -> None:
+        """Refuse what it was not trained for; None is unchecked.
+
+        Parameters
+        ----------
+        drivers, attributes : names, in the order they will be given
+        mode : context mode
+        n_context_years : earlier years it will be given
+        source : what messages begin with
 
         Raises
         ------
         CheckpointError
-            If it was not.
+            If it was trained for other names, other modes or fewer years.
         """
-        if mode not in self.modes:
+        for kind, trained, found in (
+            ("drivers", self.driver_names, drivers),
+            ("attributes", self.attribute_names, attributes),
+        ):
+            if found is not None and list(found) != list(trained):
+                raise CheckpointError(
+                    f"{source} was trained on the {kind} {list(trained)}, found {list(found)}"
+                )
+        if mode is not None and mode not in self.modes:
             raise CheckpointError(
-                f"checkpoint was trained for the modes {list(self.modes)}, asked for {mode!r}"
+                f"{source} was trained for the modes {list(self.modes)}, asked for {mode!r}"
+            )
+        if n_context_years is not None and n_context_years > self.n_context_years:
+            raise CheckpointError(
+                f"{source} was trained with at most {self.n_context_years} earlier years, "
+                f"asked for {n_context_years}"
             )
 
     @torch.no_grad()
@@ -119,7 +147,7 @@ class Member(nn.Module):
                 "checkpoint was trained with model.year_level: false; its "
                 "context cannot be embedded year by year"
             )
-        pooled = self._pool(drivers, response)
+        pooled = self.pool_year(drivers, response)
         is_there = torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device)
         context = self.network.encode_years(pooled.unsqueeze(1), is_there)
         return context.embeddings[:, 0], context.seasons[:, 0]
@@ -157,29 +185,41 @@ class Member(nn.Module):
         return self._decode(context, drivers, attributes, mean_factor)
 
     @torch.no_grad()
-    def predict_with_context(
+    def predict_pooled(
         self,
         drivers: Tensor,
         attributes: Tensor,
-        context: Sequence[tuple[Tensor, Tensor | None]],
+        pooled: Tensor,
         year_mask: Tensor,
         *,
         mean_factor: float | None = None,
     ) -> Tensor:
-        """Flux of each day of the target year from the context years' drivers and responses.
+        """Flux of each day of the target year, from context years as ``pool_year`` gives them.
 
         Parameters
         ----------
         drivers, attributes, year_mask, mean_factor : as ``predict`` takes them
-        context : drivers (B, T, D) and response (B, T) or None of each year, oldest first
+        pooled : (B, Y, bins, D + 2), oldest first
 
         Returns
         -------
         (B, T), kg m-2 s-1, never negative
         """
-        pooled = torch.stack([self._pool(*year) for year in context], dim=1)  # (B, Y, bins, D + 2)
-        encoded = self.network.encode_years(pooled, year_mask)
-        return self._decode(encoded, drivers, attributes, mean_factor)
+        context = self.network.encode_years(pooled, year_mask)
+        return self._decode(context, drivers, attributes, mean_factor)
+
+    def pool_year(self, drivers: Tensor, response: Tensor | None = None) -> Tensor:
+        """Context year as the encoder reads it, (B, bins, D + 2).
+
+        Parameters
+        ----------
+        drivers : (B, T, D), CF units
+        response : (B, T), kg m-2 s-1
+        """
+        if response is None or not self.network.config.response:
+            response = drivers.new_full(drivers.shape[:2], torch.nan)
+        scaled = response_to_network(response / self.normalization.flux_scale).float()
+        return pool_year(self._normalize_drivers(drivers), scaled, n_bins=self.network.n_bins)
 
     def _decode(
         self, context: Context, drivers: Tensor, attributes: Tensor, mean_factor: float | None
@@ -194,13 +234,6 @@ class Member(nn.Module):
             fraction.expand(B, T),
         )
         return flux.float() * (factor * self.normalization.flux_scale)
-
-    def _pool(self, drivers: Tensor, response: Tensor | None) -> Tensor:
-        if response is None or not self.network.config.response:
-            response = drivers.new_full(drivers.shape[:2], torch.nan)
-        scaled = response_to_network(response / self.normalization.flux_scale).float()
-        normalized = self._normalize_drivers(drivers)
-        return pool_year(normalized, scaled, n_bins=self.network.n_bins)
 
     def _normalize_drivers(self, drivers: Tensor) -> Tensor:
         normalized = (drivers.float() - self.driver_mean) / self.driver_spread
@@ -322,22 +355,11 @@ def load_member(
         member = Member.from_dict(values)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not fit this version of chamnet ({error})") from error
-    _check_names(path, "drivers", member.driver_names, drivers)
-    _check_names(path, "attributes", member.attribute_names, attributes)
-    if mode is not None:
-        member.check_mode(mode)
-    if n_context_years is not None and n_context_years > member.n_context_years:
-        raise CheckpointError(
-            f"{path}: checkpoint was trained with at most {member.n_context_years} earlier "
-            f"years, asked for {n_context_years}"
-        )
+    member.check_fits(
+        drivers,
+        attributes,
+        mode=mode,
+        n_context_years=n_context_years,
+        source=f"{path}: checkpoint",
+    )
     return member.to(device)
-
-
-def _check_names(
-    path: str | os.PathLike, kind: str, trained: Sequence[str], found: Sequence[str] | None
-) -> None:
-    if found is not None and list(found) != list(trained):
-        raise CheckpointError(
-            f"{path}: checkpoint was trained on the {kind} {list(trained)}, found {list(found)}"
-        )
