@@ -206,7 +206,9 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
     store = path.parent / read_json(path).get("store", path.with_suffix(".zarr").name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        return xr.open_zarr(store, chunks=chunks, decode_coords="all")
+        data = xr.open_zarr(store, chunks=chunks, decode_coords="all")
+    names = [name for name in data.variables if data[name].dtype.kind == "T"]
+    return data.assign({name: data[name].astype(object) for name in names})
 
 
 def _encoding(

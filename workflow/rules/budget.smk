@@ -62,7 +62,8 @@ rule summarize_budgets:
             year=predicted_years(),
         ),
         calibrations=expand(
-            "results/{{run}}/models/{target}/calibration.json", target=options.run.targets
+            "results/{{run}}/models/{target}/calibration.json",
+            target=options.run.targets,
         ),
         cells="results/{run}/cells.json",
         regions="results/{run}/regions.json",

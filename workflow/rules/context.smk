@@ -3,7 +3,8 @@ rule embed_year:
         drivers="results/{run}/drivers/{year}.json",
         cells="results/{run}/cells.json",
         checkpoints=expand(
-            "results/{{run}}/models/{{target}}/{member}/checkpoint.pt", member=members()
+            "results/{{run}}/models/{{target}}/{member}/checkpoint.pt",
+            member=members(),
         ),
     output:
         manifest="results/{run}/context/{target}/{year}.json",

@@ -45,7 +45,14 @@ rule convert_drivers:
     params:
         drivers={
             name: section("drivers")[name]
-            for name in ("names", "source", "paths", "cells_per_shard", "cells_per_chunk", "memory_gb")
+            for name in (
+                "names",
+                "source",
+                "paths",
+                "cells_per_shard",
+                "cells_per_chunk",
+                "memory_gb",
+            )
         },
         sources=listing(*options.drivers.paths),
         code=digest_of_code("chamnet.data.reanalysis"),

@@ -23,7 +23,9 @@ rule read_emission:
         towers=section("towers"),
         names=options.drivers.names,
         years=[options.drivers.first_year, options.drivers.last_year],
-        sources=listing(options.towers.folder, options.towers.sites, options.towers.licences),
+        sources=listing(
+            options.towers.folder, options.towers.sites, options.towers.licences
+        ),
         code=digest_of_code("chamnet.data.observations"),
     message:
         "Reading the towers"

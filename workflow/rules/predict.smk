@@ -3,10 +3,12 @@ rule predict_year:
         drivers="results/{run}/drivers/{year}.json",
         cells="results/{run}/cells.json",
         contexts=lambda wildcards: expand(
-            "results/{{run}}/context/{{target}}/{year}.json", year=context_years(wildcards.year)
+            "results/{{run}}/context/{{target}}/{year}.json",
+            year=context_years(wildcards.year),
         ),
         checkpoints=expand(
-            "results/{{run}}/models/{{target}}/{member}/checkpoint.pt", member=members()
+            "results/{{run}}/models/{{target}}/{member}/checkpoint.pt",
+            member=members(),
         ),
         calibration="results/{run}/models/{target}/calibration.json",
     output:

@@ -47,7 +47,11 @@ rule train_member:
     params:
         seed=options.run.seed,
         model=section("model"),
-        train={name: value for name, value in section("train").items() if name != "n_members"},
+        train={
+            name: value
+            for name, value in section("train").items()
+            if name != "n_members"
+        },
         code=digest_of_code("chamnet.training.member"),
     message:
         "Training member {wildcards.member} on {wildcards.target}"
@@ -58,7 +62,8 @@ rule train_member:
 rule calibrate:
     input:
         out_of_bag=expand(
-            "results/{{run}}/models/{{target}}/{member}/out_of_bag.csv", member=members()
+            "results/{{run}}/models/{{target}}/{member}/out_of_bag.csv",
+            member=members(),
         ),
     output:
         calibration="results/{run}/models/{target}/calibration.json",
