@@ -109,7 +109,9 @@ class LSTM:
         self._network = LSTMNetwork(
             n_inputs=inputs.shape[-1], n_hidden=self.n_hidden, dropout=self.dropout
         )
-        self._train(inputs, windows, held_out, np.random.default_rng(seed))
+        generator = np.random.default_rng(seed)
+        draw = _RowDraw(windows, n_years=len(train.years), generator=generator)
+        self._train(inputs, windows, held_out, draw)
         self._restore_mean(inputs, held_out or windows)
         return self
 
@@ -124,9 +126,7 @@ class LSTM:
     def _inputs(self, data: PlaceData) -> np.ndarray:
         """Inputs of every place-year, (P * Y, T, D + A + 2), float32."""
         drivers = self._normalization.normalize_drivers(data.drivers, data.driver_names)
-        attributes = self._normalization.normalize_attributes(
-            data.attributes, data.attribute_names
-        )
+        attributes = self._normalization.normalize_attributes(data.attributes, data.attribute_names)
         P, Y, T, _ = drivers.shape
         phase = np.zeros((Y, T, 2), dtype=np.float32)
         for index, n in enumerate(data.n_steps):
@@ -156,11 +156,7 @@ class LSTM:
         )
 
     def _train(
-        self,
-        inputs: Tensor,
-        windows: _Windows,
-        held_out: _Windows | None,
-        generator: np.random.Generator,
+        self, inputs: Tensor, windows: _Windows, held_out: _Windows | None, draw: "_RowDraw"
     ) -> None:
         options = self.options
         optimizer = torch.optim.AdamW(
@@ -169,8 +165,7 @@ class LSTM:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, options.learning_rate, options.n_steps, pct_start=WARM_UP_SHARE
         )
-        draw = _RowDraw(windows, n_years=self._n_years(inputs), generator=generator)
-        best, best_weights, n_waited = np.inf, None, 0
+        best = _Best(self._network)
         for step in range(1, options.n_steps + 1):
             self._network.train()
             rows = draw.rows(options.batch_places)
@@ -180,22 +175,12 @@ class LSTM:
             nn.utils.clip_grad_norm_(self._network.parameters(), options.clip)
             optimizer.step()
             schedule.step()
-            if held_out is None or step % options.steps_per_epoch:
-                continue
-            held_out_loss = self._held_out_loss(inputs, held_out)
-            logger.info("lstm: step %d/%d, held out %.4f", step, options.n_steps, held_out_loss)
-            n_waited += 1
-            if held_out_loss < best:
-                best, n_waited = held_out_loss, 0
-                best_weights = copy.deepcopy(self._network.state_dict())
-            if n_waited >= options.patience:
-                break
-        if best_weights is not None:
-            self._network.load_state_dict(best_weights)
-
-    @staticmethod
-    def _n_years(inputs: Tensor) -> int:
-        return max(1, inputs.shape[0])
+            if held_out is not None and step % options.steps_per_epoch == 0:
+                best.update(self._held_out_loss(inputs, held_out))
+                logger.info("lstm: step %d/%d, held out %.4f", step, options.n_steps, best.last)
+                if best.n_waited >= options.patience:
+                    break
+        best.restore()
 
     def _loss(self, flux: Tensor, rows: Tensor, windows: _Windows) -> Tensor:
         """Weighted mean of Huber's loss and of the squared error of signed logarithms."""
@@ -236,6 +221,26 @@ class LSTM:
         ratio = float(observed.sum() / predicted.sum())
         self.mean_factor = float(np.clip(ratio, 1 / LARGEST_FACTOR, LARGEST_FACTOR))
         logger.info("lstm: mean restored by %.3f", self.mean_factor)
+
+
+class _Best:
+    """The weights of the smallest held-out loss so far."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network, self._weights = network, None
+        self._loss, self.last, self.n_waited = np.inf, np.nan, 0
+
+    def update(self, loss: float) -> None:
+        """Keep the weights, if this loss is the smallest."""
+        self.last, self.n_waited = loss, self.n_waited + 1
+        if loss < self._loss:
+            self._loss, self.n_waited = loss, 0
+            self._weights = copy.deepcopy(self._network.state_dict())
+
+    def restore(self) -> None:
+        """Give the network its best weights; without any it keeps its last ones."""
+        if self._weights is not None:
+            self._network.load_state_dict(self._weights)
 
 
 class _RowDraw:
