@@ -208,7 +208,7 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         data = xr.open_zarr(store, chunks=chunks, decode_coords="all")
     names = [name for name in data.variables if data[name].dtype.kind == "T"]
-    return data.assign({name: data[name].astype(object) for name in names})
+    return data.assign({name: (data[name].dims, _fixed_strings(data[name])) for name in names})
 
 
 def _encoding(
@@ -241,6 +241,10 @@ def _with_portable_strings(data: xr.Dataset) -> xr.Dataset:
         else:
             data = data.assign({name: variable})
     return data
+
+
+def _fixed_strings(array: xr.DataArray) -> np.ndarray:
+    return np.array(array.values.tolist(), dtype=str).reshape(array.shape)
 
 
 def _round_up(size: int, step: int) -> int:
