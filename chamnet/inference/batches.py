@@ -1,0 +1,195 @@
+"""Cells in batches of one fixed size, and the networks that are run on them.
+
+The last batch is padded, so that the bits of a cell do not depend on what else is asked
+for; memory that runs out halves the batch.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chamnet.errors import CheckpointError
+from chamnet.model.checkpoint import Member, load_member
+
+logger = logging.getLogger(__name__)
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
+LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
+KEPT_BYTES = 512 * 1024**2
+
+
+def set_up_torch(*, threads: int, device: str) -> torch.device:
+    """Device of a name (auto: CUDA where there is one), with the number of threads set."""
+    _keep_freed_memory()
+    torch.set_num_threads(threads)
+    with contextlib.suppress(RuntimeError):  # set once a process; a second call is refused
+        torch.set_num_interop_threads(1)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library reuse a batch's memory for the next one.
+
+    By default it gives large arrays back at once, and the kernel hands them out again page
+    by page: half the time of a forward pass of 512 cells (benchmarks/inference.py).
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def load_members(
+    checkpoints: Sequence[str | os.PathLike],
+    *,
+    drivers: Collection[str],
+    attributes: Collection[str],
+    mode: str | None,
+    n_context_years: int,
+    device: torch.device,
+) -> dict[str, Member]:
+    """Networks by member name, the name of the folder that each checkpoint is in.
+
+    Parameters
+    ----------
+    checkpoints : paths
+    drivers, attributes : names that there are, in any order
+    mode : context mode; None is unchecked
+    n_context_years : earlier years they will be given
+    device : where they go
+
+    Raises
+    ------
+    CheckpointError
+        If one cannot be read, was trained for something else, or differs from the first.
+    """
+    members = {
+        Path(path).parent.name: load_member(
+            path, mode=mode, n_context_years=n_context_years, device=str(device)
+        )
+        for path in checkpoints
+    }
+    if len(members) < len(checkpoints):
+        raise CheckpointError(f"{checkpoints}: two members of one name; expected a folder each")
+    first = next(iter(members.values()))
+    for path, member in zip(checkpoints, members.values(), strict=True):
+        _check_there(path, "drivers", member.driver_names, drivers)
+        _check_there(path, "attributes", member.attribute_names, attributes)
+        if _purpose(member) != _purpose(first):
+            raise CheckpointError(
+                f"{path}: trained for {_purpose(member)}, the first member for {_purpose(first)}"
+            )
+    return members
+
+
+def _check_there(
+    path: str | os.PathLike, kind: str, trained: Sequence[str], found: Collection[str]
+) -> None:
+    missing = sorted(set(trained) - set(found))
+    if missing:
+        raise CheckpointError(
+            f"{path}: checkpoint was trained on {kind} {sorted(trained)}, "
+            f"the store has no {missing}"
+        )
+
+
+def _purpose(member: Member) -> tuple:
+    return member.target, tuple(member.driver_names), tuple(member.attribute_names)
+
+
+class Batcher:
+    """Runs a function of tensors over rows of arrays, in batches of one fixed size.
+
+    Parameters
+    ----------
+    cells_per_batch : rows of a forward pass; halved for good when memory runs out
+    device : where the tensors go
+    precision : float32 or bfloat16, of the matrix products
+    """
+
+    def __init__(self, *, cells_per_batch: int, device: torch.device, precision: str) -> None:
+        self.cells_per_batch = cells_per_batch
+        self.device = device
+        self.precision = precision
+        self.n_halvings = 0
+
+    def note(self, **counts: int) -> dict[str, int]:
+        """Counts of a shard, with the batch size that it was computed with."""
+        return counts | {"cells_per_batch": self.cells_per_batch, "n_halvings": self.n_halvings}
+
+    def map(
+        self, function: Callable[..., tuple[torch.Tensor, ...]], *arrays: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Outputs of a function for all rows.
+
+        Parameters
+        ----------
+        function : of one tensor an array, (cell, ...); gives tensors (cell, ...)
+        arrays : (cell, ...)
+        """
+        n_rows, start = len(arrays[0]), 0
+        parts: list[tuple[np.ndarray, ...]] = []
+        while start < n_rows:
+            stop = min(start + self.cells_per_batch, n_rows)
+            try:
+                outputs = self._run(function, [array[start:stop] for array in arrays])
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error) or self.cells_per_batch == 1:
+                    raise
+                self._halve()
+                continue
+            parts.append(tuple(output[: stop - start] for output in outputs))
+            start = stop
+        return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+
+    def _halve(self) -> None:
+        self.cells_per_batch //= 2
+        self.n_halvings += 1
+        logger.warning(
+            "out of memory: going on with batches of %d cells; bits may differ from a run "
+            "that never met this", self.cells_per_batch,
+        )  # fmt: skip
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _run(
+        self, function: Callable[..., tuple[torch.Tensor, ...]], rows: list[np.ndarray]
+    ) -> list[np.ndarray]:
+        is_half = self.precision == "bfloat16"
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half),
+        ):
+            outputs = function(
+                *(self._to_device(_pad(array, self.cells_per_batch)) for array in rows)
+            )
+        return [output.float().cpu().numpy() for output in outputs]
+
+    def _to_device(self, array: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(array)
+        if self.device.type != "cuda":
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def _pad(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Rows repeated at the end, to a fixed number."""
+    n_missing = n_rows - len(rows)
+    if not n_missing:
+        return np.ascontiguousarray(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], n_missing, axis=0)])
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )

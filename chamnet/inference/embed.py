@@ -1,0 +1,176 @@
+"""Year embeddings of every cell: each year is read once and encoded by every member."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from chamnet.data.context import (
+    as_float16,
+    build_context_template,
+    context_store,
+    other_context_folders,
+    write_pointer,
+)
+from chamnet.data.store import StoreWriter, open_store
+from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.inference.shards import (
+    DriverYear,
+    Progress,
+    Shard,
+    check_same_cells,
+    is_finished,
+    open_driver_year,
+    read_notes,
+    region_of,
+    stream_shards,
+    write_note,
+)
+from chamnet.model.checkpoint import Member
+
+logger = logging.getLogger(__name__)
+
+
+def embed_year(
+    *,
+    manifest: str | os.PathLike,
+    digest: str,
+    drivers: str | os.PathLike,
+    cells: str | os.PathLike,
+    checkpoints: Sequence[str | os.PathLike],
+    cells_per_batch: int = 512,
+    precision: str = "float32",
+    device: str = "auto",
+    threads: int = 1,
+) -> Path:
+    """Encode one year of drivers of every cell with every member.
+
+    Without a response: what is known of a cell is its drivers. A run that was killed goes
+    on with the shards that are not finished.
+
+    Parameters
+    ----------
+    manifest : ``context/<target>/<year>.json``, written last
+        It points at ``<digest8>/<year>.zarr`` beside it, digest8 of the checkpoints.
+    digest : digest of all that the content follows from
+    drivers : manifest of the drivers of the year, (cell, time)
+    cells : manifest of the cells
+    checkpoints : of the members, each in a folder of the member's name
+    cells_per_batch : cells of a forward pass
+    precision : float32 or bfloat16
+    device : auto, cpu or cuda
+    threads : of torch
+
+    Returns
+    -------
+    the manifest
+
+    Raises
+    ------
+    CheckpointError
+        If a checkpoint was trained for other drivers or attributes.
+    GridError
+        If drivers and cells are not of the same places.
+    """
+    store = context_store(manifest, checkpoints)
+    others = other_context_folders(manifest, store.parent.name)
+    if others:
+        logger.info("%s: embeddings of other checkpoints left alone: %s", manifest, others)
+    if is_finished(store, digest):
+        logger.info("%s: finished before", store)
+        return write_pointer(manifest, store)
+    place = set_up_torch(threads=threads, device=device)
+    cell_table = open_store(cells)
+    members = load_members(
+        checkpoints,
+        drivers=list(map(str, open_store(drivers).data_vars)),
+        attributes=cell_table["attribute"].values.tolist(),
+        mode=None,
+        n_context_years=0,
+        device=place,
+    )
+    year = open_driver_year(drivers, names=next(iter(members.values())).driver_names)
+    check_same_cells(year.data, cell_table, source=str(drivers))
+    batcher = Batcher(
+        cells_per_batch=min(cells_per_batch, year.cells_per_shard),
+        device=place,
+        precision=precision,
+    )
+    _write_embeddings(StoreWriter(store, digest=digest), year, members, batcher)
+    return write_pointer(manifest, store)
+
+
+def _write_embeddings(
+    writer: StoreWriter, year: DriverYear, members: Mapping[str, Member], batcher: Batcher
+) -> None:
+    any_member = next(iter(members.values()))
+    template = build_context_template(
+        year.data,
+        year=int(year.data["time"].dt.year[0]),
+        members=list(members),
+        n_embedding=any_member.n_embedding,
+        n_season=any_member.n_season,
+    )
+    names = [shard.name for shard in year.shards]
+    with writer.locked():
+        size = {"cell": year.cells_per_shard}
+        writer.begin(template, chunks=size, shards=size)
+        _write_shards(writer, year, members, batcher)
+        notes = read_notes(writer, year.shards)
+        if notes["n_cells_nan"]:
+            logger.warning("%s: %d cells are NaN", writer.store, notes["n_cells_nan"])
+        extra = notes | {"precision": batcher.precision, "checkpoints": writer.store.parent.name}
+        writer.finish(regions=names, extra=extra)
+
+
+def _write_shards(
+    writer: StoreWriter, year: DriverYear, members: Mapping[str, Member], batcher: Batcher
+) -> None:
+    n_cells, n_days = year.data.sizes["cell"], year.data.sizes["time"]
+    waiting = [shard for shard in year.shards if not writer.is_written(shard.name)]
+    n_done = n_cells - sum(shard.n_cells for shard in waiting)
+    label = f"embed_year {writer.store.stem}"
+    progress = Progress(label, n_cells=n_cells, n_done=n_done, n_days=n_days)
+
+    def compute(shard: Shard, drivers: np.ndarray) -> xr.Dataset:
+        region, n_nan = _embed(drivers, members, batcher)
+        write_note(writer, shard, batcher.note(n_cells_nan=n_nan))
+        progress.add(shard.n_cells)
+        return region
+
+    def write(shard: Shard, region: xr.Dataset) -> None:
+        writer.write(shard.name, region, at=region_of(region, shard))
+
+    stream_shards(waiting, read=year.read, compute=compute, write=write)
+
+
+def _embed(
+    drivers: np.ndarray, members: Mapping[str, Member], batcher: Batcher
+) -> tuple[xr.Dataset, int]:
+    """Context of cells (cell, time, driver), and how many of them are NaN."""
+
+    def encode(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = [member.encode_year(rows) for member in members.values()]
+        embeddings, seasons = zip(*pairs, strict=True)
+        return torch.stack(embeddings, 1), torch.stack(seasons, 1)
+
+    embedding, season = batcher.map(encode, drivers)
+    is_nan = ~np.isfinite(drivers).all((1, 2))
+    embedding[is_nan], season[is_nan] = np.nan, np.nan
+    region = xr.Dataset(
+        {
+            "embedding": (
+                ("member", "cell", "component"),
+                as_float16(embedding.swapaxes(0, 1)),
+            ),
+            "season": (
+                ("member", "cell", "month", "feature"),
+                as_float16(season.swapaxes(0, 1)),
+            ),
+        }
+    )
+    return region, int(is_nan.sum())
