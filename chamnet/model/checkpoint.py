@@ -3,6 +3,7 @@
 The file is read with ``weights_only=True``: it can hold tensors and plain values alone.
 """
 
+import io
 import os
 import pickle
 import zipfile
@@ -286,7 +287,9 @@ def write_tensors(values: Mapping[str, Any], path: str | os.PathLike) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save(dict(values), temporary)
+        buffer = io.BytesIO()  # a file's name would go into the bytes
+        torch.save(dict(values), buffer)
+        temporary.write_bytes(buffer.getvalue())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,14 +1,49 @@
 """Training of one member: a stage of the pipeline, or in memory for cross-validation."""
 
+import dataclasses
+import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 
 from chamnet.config import ModelConfig, TrainConfig
-from chamnet.data.normalization import Normalization
-from chamnet.data.windows import PlaceData
-from chamnet.model.checkpoint import Member
+from chamnet.data.normalization import Normalization, read_normalization
+from chamnet.data.windows import (
+    MEASURED,
+    UNKNOWN_YEAR,
+    PlaceData,
+    build_window_means,
+    open_place_data,
+    place_windows_in_years,
+)
+from chamnet.errors import InputError
+from chamnet.model.checkpoint import MODES, Member, save_member
+from chamnet.model.network import CHAMNet
+from chamnet.model.places import ABSENT, choose_context, predict_places
+from chamnet.provenance import write_text
+from chamnet.training.curves import plot_learning_curve
+from chamnet.training.episodes import Episodes, EpisodeSource
+from chamnet.training.loop import EPISODES_PER_BATCH, fit_network
+from chamnet.training.restoration import fit_mean_factor
+
+logger = logging.getLogger(__name__)
+
+OUT_OF_BAG_COLUMNS = [
+    "place",
+    "cluster",
+    "year",
+    "month",
+    "first",
+    "last",
+    "observed",
+    "predicted",
+    "quality",
+    "mode",
+]
 
 
 def fit_member(
@@ -27,17 +62,35 @@ def fit_member(
 
     Parameters
     ----------
-    data : places and windows to learn from (windows to be tested must not be among them)
+    data : places and windows to learn from; windows to be tested on must not be among them
     normalization : fitted on training places
-    seed : of weights and episodes
+    seed : of weights, dropout and episodes
     model, train : options, as models or plain values
-    validation : bool, (P,) places or (n_windows,) windows that are held out for early stopping
-        and for restoring the mean; None trains on all, to the end
+    validation : (n_windows,) or (P,) of bool
+        Windows, or places, held out for early stopping and for restoring the mean; None: all
+        train, to the end.
     mode : context mode that early stopping and the mean are judged in
     threads : of torch
     name : of the member in the log
     """
-    raise NotImplementedError
+    is_held_out = _held_out_windows(data, validation)
+    network, _ = _train(
+        data,
+        normalization,
+        is_held_out,
+        seed=seed,
+        model=ModelConfig.model_validate(model),
+        train=TrainConfig.model_validate(train),
+        mode=mode,
+        threads=threads,
+        name=name,
+    )
+    options = TrainConfig.model_validate(train)
+    member = _build_member(network, normalization, data.target, options, seed=seed)
+    if is_held_out.any():
+        windows = _predict_windows(member, data, mode)[is_held_out]
+        member.mean_factors[mode] = _mean_factor(windows)
+    return member
 
 
 def train_member(
@@ -52,5 +105,257 @@ def train_member(
     threads: int,
     resume: bool = True,
 ) -> None:
-    """Stage: checkpoint.pt, learning_curve.{csv,png} and out_of_bag.csv of a member."""
-    raise NotImplementedError
+    """Stage: train one member on a bootstrap of clusters, predict the clusters left out.
+
+    Parameters
+    ----------
+    observations : manifest of the store
+    normalization : JSON file
+    out_folder : gets learning_curve.csv and .png, out_of_bag.csv, and last checkpoint.pt
+        The out-of-bag predictions are as the network gives them: their mean is not restored.
+    seed : of the run; each member draws from it by its name
+    member : name, such as 00
+    model, train : options
+    threads : of torch
+    resume : go on from last_epoch.pt, if it is of the same training
+    """
+    data = open_place_data(observations)
+    scaling, folder = read_normalization(normalization), Path(out_folder)
+    options = TrainConfig.model_validate(train)
+    own_seed = int(np.random.SeedSequence([seed, int(member)]).generate_state(1)[0])
+    bag = draw_bag(data.cluster, seed=own_seed, validation_share=options.validation_share)
+    _log_bag(data, bag, member)
+    in_bag = data.select_places(np.repeat(np.arange(data.n_places), bag.n_times))
+    held_out = data.select_places(bag.is_validation)
+    folder.mkdir(parents=True, exist_ok=True)
+    resume_file = folder / "last_epoch.pt"
+    if not resume:
+        resume_file.unlink(missing_ok=True)
+    both, is_held_out = _join(in_bag, held_out)
+    network, curve = _train(
+        both,
+        scaling,
+        is_held_out,
+        seed=own_seed,
+        model=ModelConfig.model_validate(model),
+        train=options,
+        mode="zero_shot",
+        threads=threads,
+        name=member,
+        resume_file=resume_file,
+    )
+    trained = _build_member(network, scaling, data.target, options, seed=own_seed)
+    out_of_bag = _predict_out_of_bag(trained, data.select_places(bag.n_times == 0))
+    for mode, rows in out_of_bag.groupby("mode"):
+        trained.mean_factors[str(mode)] = _mean_factor(rows)
+    few_shot = trained.mean_factors.get("few_shot", 1.0)
+    trained.mean_factors |= {"rolling": few_shot, "frozen": few_shot}
+    write_text(folder / "learning_curve.csv", curve.to_csv(index=False))
+    plot_learning_curve(curve, folder / "learning_curve.png", title=f"{data.target} {member}")
+    write_text(folder / "out_of_bag.csv", out_of_bag.to_csv(index=False))
+    save_member(trained, folder / "checkpoint.pt")
+    resume_file.unlink(missing_ok=True)
+    logger.info("train_member %s: done, mean factors %s", member, trained.mean_factors)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bag:
+    """A bootstrap of clusters: how often each place is drawn, and which are held out.
+
+    ``n_times`` (P,), 0 out of the bag; ``is_validation`` (P,), of the places out of the bag.
+    """
+
+    n_times: np.ndarray
+    is_validation: np.ndarray
+
+
+def draw_bag(cluster: np.ndarray, *, seed: int, validation_share: float) -> Bag:
+    """Bootstrap of clusters; some of those left out stop the training.
+
+    Parameters
+    ----------
+    cluster : (P,)
+    seed : of the draw
+    validation_share : share of all clusters that validate, at most those out of the bag
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 3 clusters: nothing could be left out.
+    """
+    names, index = np.unique(cluster, return_inverse=True)
+    n = len(names)
+    if n < 3:
+        raise InputError(f"{n} clusters of places, expected at least 3 to train a member")
+    random = np.random.default_rng(seed)
+    n_times = np.zeros(n, dtype=int)
+    while not (n_times == 0).any() or (n_times > 0).sum() < 2:
+        n_times = np.bincount(random.integers(0, n, n), minlength=n)
+    left_out = random.permutation(np.flatnonzero(n_times == 0))
+    n_validation = min(len(left_out), max(1, round(validation_share * n)))
+    is_validation = np.isin(np.arange(n), left_out[:n_validation])
+    return Bag(n_times[index], is_validation[index])
+
+
+def _log_bag(data: PlaceData, bag: Bag, member: str) -> None:
+    logger.info(
+        "train_member %s: %d of %d places drawn (%d clusters), %d left out, of which %d stop it",
+        member,
+        (bag.n_times > 0).sum(),
+        data.n_places,
+        len(np.unique(data.cluster[bag.n_times > 0])),
+        (bag.n_times == 0).sum(),
+        bag.is_validation.sum(),
+    )
+
+
+def _join(training: PlaceData, held_out: PlaceData) -> tuple[PlaceData, np.ndarray]:
+    """Places of both, those to train on first; and which windows are held out."""
+    windows = held_out.windows.assign(place=held_out.windows["place"] + training.n_places)
+    arrays = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class", "place")
+    joined = {n: np.concatenate([getattr(training, n), getattr(held_out, n)]) for n in arrays}
+    both = pd.concat([training.windows, windows], ignore_index=True)
+    is_held_out = np.arange(len(both)) >= len(training.windows)
+    return dataclasses.replace(training, **joined, windows=both), is_held_out
+
+
+def _held_out_windows(data: PlaceData, validation: np.ndarray | None) -> np.ndarray:
+    """Held-out windows of a mask over places or over windows, (n_windows,)."""
+    if validation is None:
+        return np.zeros(len(data.windows), dtype=bool)
+    mask = np.asarray(validation, dtype=bool)
+    if len(mask) == data.n_places and len(mask) != len(data.windows):
+        return mask[data.windows["place"]]
+    if len(mask) != len(data.windows):
+        raise InputError(
+            f"validation has {len(mask)} values, expected one of {data.n_places} places or "
+            f"{len(data.windows)} windows"
+        )
+    return mask
+
+
+def _train(
+    data: PlaceData,
+    normalization: Normalization,
+    is_held_out: np.ndarray,
+    *,
+    seed: int,
+    model: ModelConfig,
+    train: TrainConfig,
+    mode: str,
+    threads: int,
+    name: str,
+    resume_file: Path | None = None,
+) -> tuple[CHAMNet, pd.DataFrame]:
+    """Trained network and its learning curve."""
+    torch.set_num_threads(threads)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = CHAMNet(
+            n_drivers=len(normalization.driver_names),
+            n_attributes=len(normalization.attribute_names),
+            config=model,
+        )
+        sources = [
+            EpisodeSource.of(
+                data.with_windows(mask),
+                normalization,
+                n_bins=network.n_bins,
+                filled_weight=filled_weight,
+                has_response=model.response,
+            )
+            for mask, filled_weight in (
+                (~is_held_out, train.filled_weight),
+                (np.ones(len(data.windows), dtype=bool), 0.0),
+            )
+        ]
+        held_out = _held_out_episodes(data, sources[1], is_held_out, mode, train.n_context_years)
+        curve = fit_network(
+            network,
+            sources[0],
+            held_out,
+            options=train,
+            seed=seed,
+            name=name,
+            resume_file=resume_file,
+        )
+    return network, curve
+
+
+def _held_out_episodes(
+    data: PlaceData,
+    source: EpisodeSource,
+    is_held_out: np.ndarray,
+    mode: str,
+    n_context_years: int,
+) -> list[Episodes]:
+    """Batches of every place and year that holds held-out windows, in one context mode."""
+    rows = place_windows_in_years(data)
+    rows = rows[is_held_out[rows["window"]]]
+    pairs = rows[["place", "year_index"]].drop_duplicates().to_numpy()
+    has_response = (source.pooled[..., -1] > 0).any(dim=-1).numpy()
+    batches = []
+    for begin in range(0, len(pairs), EPISODES_PER_BATCH):
+        places, targets = pairs[begin : begin + EPISODES_PER_BATCH].T
+        years = np.stack(
+            [
+                choose_context(
+                    source.has_drivers[[p]].numpy(),
+                    has_response[[p]],
+                    target=int(t),
+                    n_years=n_context_years,
+                )[0]
+                for p, t in zip(places, targets, strict=True)
+            ]
+        )
+        first = torch.zeros(years.shape, dtype=torch.long)
+        last = torch.full(years.shape, ABSENT if mode == "zero_shot" else source.pooled.shape[2])
+        batches.append(
+            source.build(*(torch.from_numpy(v) for v in (places, targets, years)), first, last)
+        )
+    return batches
+
+
+def _build_member(
+    network: CHAMNet, normalization: Normalization, target: str, options: TrainConfig, *, seed: int
+) -> Member:
+    return Member(
+        network,
+        normalization,
+        target=target,
+        modes=MODES if network.config.response else ("zero_shot",),
+        n_context_years=options.n_context_years,
+        settings={"train": options.model_dump(), "seed": seed},
+    )
+
+
+def _predict_windows(member: Member, data: PlaceData, mode: str) -> pd.DataFrame:
+    """Windows with what is predicted of them, the mean not restored."""
+    flux = predict_places(member, data, mode=mode, restore_mean=False)
+    rows = data.windows.rename(columns={"flux": "observed"})
+    return rows.assign(
+        predicted=build_window_means(flux, data),
+        cluster=data.cluster[rows["place"]],
+        place=data.place[rows["place"]],
+        mode=mode,
+    )
+
+
+def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
+    """Windows of places the member never saw, zero_shot and, with an earlier year, few_shot."""
+    parts = [_predict_windows(member, data, "zero_shot")]
+    if "few_shot" in member.modes:
+        few_shot = _predict_windows(member, data, "few_shot")
+        first_year = few_shot.groupby("place")["year"].transform("min")
+        is_known = few_shot["year"] != UNKNOWN_YEAR
+        parts.append(few_shot[is_known & (few_shot["year"] > first_year)])
+    return pd.concat(parts)[OUT_OF_BAG_COLUMNS].reset_index(drop=True)
+
+
+def _mean_factor(windows: pd.DataFrame) -> float:
+    measured = windows[windows["quality"] == MEASURED]
+    return fit_mean_factor(
+        measured["observed"].to_numpy(),
+        measured["predicted"].to_numpy(),
+        measured["cluster"].to_numpy(),
+    )

@@ -1,0 +1,273 @@
+"""The training loop: resumable, with early stopping on what was held out."""
+
+import dataclasses
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from chamnet.config import TrainConfig
+from chamnet.errors import CheckpointError
+from chamnet.model.checkpoint import read_tensors, write_tensors
+from chamnet.model.network import CHAMNet
+from chamnet.provenance import digest_of_values
+from chamnet.training.episodes import Episodes, EpisodeSource
+from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_means
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 5.0
+EPISODES_PER_BATCH = 64
+
+
+class Score(NamedTuple):
+    """Loss and skill (1 - SSE / SST over all windows) on held-out windows."""
+
+    loss: float
+    skill: float
+
+
+@dataclasses.dataclass
+class State:
+    """All that a training which was killed needs to go on and end the same."""
+
+    network: CHAMNet
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    generator: torch.Generator
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    best_weights: dict[str, Tensor] | None = None
+    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    def to_dict(self, digest: str) -> dict[str, Any]:
+        """Tensors and plain values."""
+        return {
+            "digest": digest,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "dropout_generator": torch.get_rng_state(),
+            "step": self.step,
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "best_weights": self.best_weights,
+            "curve": self.curve,
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Take over the state of a file."""
+        self.network.load_state_dict(values["network"])
+        self.optimizer.load_state_dict(values["optimizer"])
+        self.schedule.load_state_dict(values["schedule"])
+        self.generator.set_state(values["generator"])
+        torch.set_rng_state(values["dropout_generator"])
+        for name in ("step", "best_loss", "best_step", "best_weights", "curve"):
+            setattr(self, name, values[name])
+
+
+def fit_network(
+    network: CHAMNet,
+    source: EpisodeSource,
+    held_out: list[Episodes],
+    *,
+    options: TrainConfig,
+    seed: int,
+    name: str,
+    resume_file: str | os.PathLike | None = None,
+) -> pd.DataFrame:
+    """Train a network in place; it ends with the weights that were best on the held-out.
+
+    Parameters
+    ----------
+    network : untrained; its dropout draws from torch's own generator, seeded by the caller
+    source : of episodes
+    held_out : batches that early stopping is judged on; none: trained to the end
+    options : of training
+    seed : of the episodes
+    name : of the member in the log
+    resume_file : where the state after each epoch is kept; a state of other options, data or
+        weights is begun again
+
+    Returns
+    -------
+    columns step, loss, held_out_loss, held_out_skill, learning_rate; a row an epoch
+    """
+    state = _begin(network, options, seed)
+    digest = _digest(network, source, options, seed)
+    if resume_file is not None:
+        _resume(state, resume_file, digest, name)
+    begin, first_step = time.monotonic(), state.step
+    while state.step < options.n_steps:
+        loss = _run_epoch(state, source, options)
+        score = evaluate_network(network, held_out, options) if held_out else Score(loss, math.nan)
+        _record(state, loss, score)
+        _log_progress(state, options, name, begin, first_step)
+        if resume_file is not None:
+            write_tensors(state.to_dict(digest), resume_file)
+        if held_out and _is_stalled(state, options):
+            logger.info("train_member %s: no gain for %d epochs", name, options.patience)
+            break
+    if held_out and state.best_weights is not None:
+        network.load_state_dict(state.best_weights)
+    network.eval()
+    return pd.DataFrame(state.curve)
+
+
+def _begin(network: CHAMNet, options: TrainConfig, seed: int) -> State:
+    optimizer = torch.optim.AdamW(
+        _parameter_groups(network, options.weight_decay), lr=options.learning_rate
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=options.learning_rate, total_steps=options.n_steps + 1, pct_start=0.2
+    )
+    generator = torch.Generator().manual_seed(seed)
+    return State(network, optimizer, schedule, generator)
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay, vectors (biases) do not."""
+    matrices = [p for p in network.parameters() if p.ndim >= 2]
+    vectors = [p for p in network.parameters() if p.ndim < 2]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+
+
+def _run_epoch(state: State, source: EpisodeSource, options: TrainConfig) -> float:
+    """Mean loss over the steps of an epoch."""
+    state.network.train()
+    n_steps = min(options.steps_per_epoch, options.n_steps - state.step)
+    total = 0.0
+    for _ in range(n_steps):
+        episodes = source.draw(state.generator, options)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss = episodes_loss(state.network, episodes, options)
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.network.parameters(), options.clip)
+        state.optimizer.step()
+        state.schedule.step()
+        state.step += 1
+        total += loss.item()
+    return total / n_steps
+
+
+def episodes_loss(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> Tensor:
+    """Loss on the flux and, unless it is switched off, the contrastive one; a scalar."""
+    predicted, projected = _forward(network, episodes, options)
+    loss = masked_flux_loss(
+        predicted, episodes.observed, episodes.weight, log_weight=options.log_weight
+    )
+    if not (network.config.contrastive and network.config.year_level):
+        return loss
+    return loss + options.contrastive_weight * contrastive_loss(
+        projected,
+        episodes.year_mask,
+        episodes.distance_deg,
+        temperature=options.temperature,
+        near_deg=options.near_deg,
+    )
+
+
+def _forward(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> tuple[Tensor, Tensor]:
+    """Predicted window means (B, W) and projected embeddings (B, Y, P)."""
+    device = episodes.drivers.device.type
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=options.bfloat16):
+        flux, projected = network(
+            episodes.pooled,
+            episodes.year_mask,
+            episodes.drivers,
+            episodes.attributes,
+            episodes.fraction,
+        )
+    return window_means(flux.float(), episodes.first, episodes.last), projected
+
+
+@torch.no_grad()
+def evaluate_network(network: CHAMNet, held_out: list[Episodes], options: TrainConfig) -> Score:
+    """Loss and skill on held-out episodes, in evaluation mode."""
+    network.eval()
+    parts = [
+        (_forward(network, episodes, options)[0], episodes.observed, episodes.weight)
+        for episodes in held_out
+    ]
+    predicted, observed, weight = (torch.cat([p[i].flatten() for p in parts]) for i in range(3))
+    loss = masked_flux_loss(
+        predicted[None], observed[None], weight[None], log_weight=options.log_weight
+    )
+    mean = (weight * observed).sum() / weight.sum().clamp(min=1e-6)
+    spread = (weight * (observed - mean) ** 2).sum().clamp(min=1e-12)
+    skill = 1 - (weight * (observed - predicted) ** 2).sum() / spread
+    return Score(loss.item(), skill.item())
+
+
+def _record(state: State, loss: float, score: Score) -> None:
+    state.curve.append(
+        {
+            "step": state.step,
+            "loss": loss,
+            "held_out_loss": score.loss,
+            "held_out_skill": score.skill,
+            "learning_rate": state.schedule.get_last_lr()[0],
+        }
+    )
+    if score.loss < state.best_loss:
+        state.best_loss, state.best_step = score.loss, state.step
+        weights = state.network.state_dict()
+        state.best_weights = {k: v.detach().clone() for k, v in weights.items()}
+
+
+def _is_stalled(state: State, options: TrainConfig) -> bool:
+    return state.step - state.best_step >= options.patience * options.steps_per_epoch
+
+
+def _log_progress(
+    state: State, options: TrainConfig, name: str, begin: float, first_step: int
+) -> None:
+    row = state.curve[-1]
+    per_step = (time.monotonic() - begin) / (state.step - first_step)
+    logger.info(
+        "train_member %s: %d/%d steps, loss %.3f, held-out loss %.3f, skill %.2f, %.0f s left",
+        name,
+        state.step,
+        options.n_steps,
+        row["loss"],
+        row["held_out_loss"],
+        row["held_out_skill"],
+        per_step * (options.n_steps - state.step),
+    )
+
+
+def _digest(network: CHAMNet, source: EpisodeSource, options: TrainConfig, seed: int) -> str:
+    """Digest of what a training follows from; weights by their sums, data likewise."""
+    weights = [float(p.detach().double().sum()) for p in network.parameters()]
+    data = [
+        [list(v.shape), float(v.double().sum())]
+        for v in (getattr(source, f.name) for f in dataclasses.fields(source))
+    ]
+    return digest_of_values([weights, data, options.model_dump(), seed])
+
+
+def _resume(state: State, path: str | os.PathLike, digest: str, name: str) -> None:
+    """Go on from a state of the same training; another one, or a broken file, is left aside."""
+    if not Path(path).exists():
+        return
+    try:
+        values = read_tensors(path)
+    except CheckpointError as error:
+        logger.warning("train_member %s: begins again, %s", name, error)
+        return
+    if values.get("digest") != digest:
+        logger.info("train_member %s: begins again, options, data or seed have changed", name)
+        return
+    state.restore(values)
+    logger.info("train_member %s: goes on after step %d", name, state.step)
