@@ -162,7 +162,7 @@ def read_normalization(path: str | os.PathLike) -> Normalization:
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread over all dims but the last; 0 for a spread that is rounding or nothing."""
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    flat = values.reshape(int(np.prod(values.shape[:-1])), values.shape[-1]).astype(np.float64)
     count = np.isfinite(flat).sum(axis=0)
     mean = np.nansum(flat, axis=0) / np.maximum(count, 1)
     spread = np.sqrt(np.nansum((flat - mean) ** 2, axis=0) / np.maximum(count, 1))
