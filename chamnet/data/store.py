@@ -91,6 +91,8 @@ class StoreWriter:
         shutil.rmtree(self.parts, ignore_errors=True)
         self.parts.mkdir(parents=True)
         template = _with_portable_strings(template)
+        for name in template.coords:
+            template.variables[name].load()  # what is lazy is laid out, not written
         encoding = {
             str(name): _encoding(variable, chunks=chunks, shards=shards)
             for name, variable in template.data_vars.items()

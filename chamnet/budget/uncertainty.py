@@ -1,0 +1,210 @@
+"""Budgets with intervals: draws of member x extent x a field of log bias.
+
+An uncertainty of a total is that of totals of draws; spreads of cells are never added.
+A draw takes one member, one field and every extent, so extents share the field.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chamnet.budget.draws import Masses, Spread, Totals, draw_totals
+from chamnet.budget.references import check_references, find_reference
+from chamnet.budget.regions import Regions, open_regions
+from chamnet.budget.weights import Cells
+from chamnet.errors import InputError
+from chamnet.provenance import read_json, write_text
+
+logger = logging.getLogger(__name__)
+
+MIN_DRAWS = 500
+QUANTILES = (0.05, 0.5, 0.95)
+POOLED = "all"
+
+
+def summarize_budgets(
+    *,
+    csv: str | os.PathLike,
+    netcdf: str | os.PathLike,
+    digest: str,
+    budgets: Sequence[str | os.PathLike],
+    masses: Sequence[str | os.PathLike],
+    cells: str | os.PathLike,
+    regions: str | os.PathLike,
+    calibrations: Mapping[str, str | os.PathLike],
+    n_draws: int = 1000,
+    correlation_km: float = 500.0,
+    seed: int = 0,
+    synthetic: bool = False,
+    applicability: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write the table of budgets with intervals, and the totals behind it.
+
+    Parameters
+    ----------
+    csv : table ``global_budget.csv``, a row a target, region and extent; ``all`` pools extents
+    netcdf : ``budget.nc``: monthly totals of every member and extent, Tg, and the draws
+    digest : what the content follows from
+    budgets, masses : tables and manifests of ``integrate_year``, all targets and years
+    cells, regions : manifests of the grid's stores
+    calibrations : ``calibration.json`` by target, for ``log_bias_sd`` and ``n_clusters``
+    n_draws : at least 500; rounded up to a multiple of the members
+    correlation_km : km
+        Correlation length of the log-bias field.
+    seed : of the draws
+    synthetic : whether the inputs are synthetic, which the products then say
+    applicability : by target, (cell,): 1 inside the driver space of the training places
+
+    Raises
+    ------
+    InputError
+        If draws are too few, a year has other members or is missing, a calibration has no
+        spread, or monthly and annual masses differ.
+    """
+    if n_draws < MIN_DRAWS:
+        raise InputError(f"n_draws {n_draws}, expected at least {MIN_DRAWS}")
+    land = Cells.open(cells)
+    matrix = open_regions(regions, n_cells=land.latitude.size)
+    table = pd.concat([_read_budget(path) for path in budgets], ignore_index=True)
+    by_target = _masses_by_target(masses)
+    totals = [
+        draw_totals(
+            target,
+            table[table["target"] == target],
+            Masses.read(by_target.get(target, []), n_cells=land.latitude.size),
+            cells=land,
+            regions=matrix,
+            spread=Spread.read(calibrations.get(target), target=target),
+            n_draws=n_draws,
+            correlation_km=correlation_km,
+            seed=seed,
+            applicability=(applicability or {}).get(target),
+        )
+        for target in dict.fromkeys(table["target"])
+    ]
+    rows = pd.DataFrame([row for total in totals for row in summary_rows(total, matrix)])
+    facts = {"digest": digest, "synthetic": str(bool(synthetic)), "n_draws": n_draws}
+    _write_netcdf(netcdf, totals, matrix, facts | {"correlation_km": correlation_km})
+    check_references(rows)
+    write_text(csv, rows.to_csv(index=False, float_format="%.6g"))
+    logger.info("summarize_budgets: %d rows, %d draws a target", len(rows), n_draws)
+
+
+def _read_budget(path: str | os.PathLike) -> pd.DataFrame:
+    return pd.read_csv(path, dtype={"member": str, "extent": str, "region": str}, na_filter=False)
+
+
+def _masses_by_target(masses: Sequence[str | os.PathLike]) -> dict[str, list[str | os.PathLike]]:
+    found: dict[str, list[str | os.PathLike]] = {}
+    for manifest in masses:
+        found.setdefault(str(read_json(manifest)["target"]), []).append(manifest)
+    return found
+
+
+def summary_rows(totals: Totals, regions: Regions) -> list[dict[str, Any]]:
+    """Rows of ``global_budget.csv`` of one target.
+
+    Notes
+    -----
+    ``mean_tg`` is the mean over members, extents and years; ``sd_tg`` and the quantiles are
+    of the draws of that mean. Of the pooled extents, ``var_network`` (members and log bias)
+    and ``var_extent`` add up to ``sd_tg`` squared (law of total variance).
+    ``var_interannual`` is the variance of single years about the mean: it is not in ``sd_tg``.
+    """
+    rows = []
+    for index in range(len(regions.name)):
+        for number, extent in enumerate([POOLED, *totals.extents]):
+            chosen = slice(None) if extent == POOLED else slice(number - 1, number)
+            rows.append(_row(totals, regions, index=index, extent=extent, chosen=chosen))
+    return rows
+
+
+def _row(
+    totals: Totals, regions: Regions, *, index: int, extent: str, chosen: slice
+) -> dict[str, Any]:
+    draws = totals.draws_tg[chosen, :, index]  # (extent, draw)
+    annual = totals.annual_tg[:, chosen, index]  # (member, extent, year)
+    low, middle, high = np.quantile(draws, QUANTILES)
+    system, region = regions.system[index], regions.name[index]
+    reference = find_reference(totals.target, system, region)
+    years = annual.mean(axis=(0, 1))
+    mean_by_extent = annual.mean(axis=(0, 2))
+    outside = np.average(
+        totals.outside_share[chosen, index],
+        weights=mean_by_extent if mean_by_extent.sum() > 0 else None,
+    )
+    return {
+        "target": totals.target,
+        "region_system": system,
+        "region": region,
+        "extent": extent,
+        "first_year": totals.years[0],
+        "last_year": totals.years[-1],
+        "mean_tg": annual.mean(),
+        "sd_tg": draws.std(),
+        "q05_tg": low,
+        "q50_tg": middle,
+        "q95_tg": high,
+        "n_members": len(totals.members),
+        "var_network": draws.var(axis=1).mean(),
+        "var_extent": draws.mean(axis=1).var(),
+        "var_interannual": years.var(ddof=1) if years.size > 1 else np.nan,
+        "outside_share": outside,
+        "reference_mean_tg": reference.mean_tg if reference else np.nan,
+        "reference_min_tg": reference.min_tg if reference else np.nan,
+        "reference_max_tg": reference.max_tg if reference else np.nan,
+        "reference": reference.text if reference else "",
+    }
+
+
+def _write_netcdf(
+    path: str | os.PathLike, totals: list[Totals], regions: Regions, facts: dict[str, Any]
+) -> None:
+    data = xr.concat([_dataset(total, regions) for total in totals], dim="target", join="outer")
+    data = data.assign_coords(target=[total.target for total in totals])
+    data.attrs = {
+        "Conventions": "CF-1.11",
+        "title": "Methane budgets by region: totals of members and years, and draws of the mean",
+        **facts,
+    }
+    temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        data.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _dataset(totals: Totals, regions: Regions) -> xr.Dataset:
+    attrs = {"units": "Tg"}
+    return xr.Dataset(
+        {
+            "mass_tg": (
+                ("member", "extent", "region", "year", "month"),
+                totals.monthly_tg,
+                attrs | {"long_name": "CH4 of the month"},
+            ),
+            "draw_tg": (
+                ("extent", "draw", "region"),
+                totals.draws_tg.astype(np.float32),
+                attrs | {"long_name": "CH4 a year, mean over the years, of each draw"},
+            ),
+            "draw_member": ("draw", totals.draw_member, {"long_name": "member of the draw"}),
+        },
+        coords={
+            "member": totals.members,
+            "extent": totals.extents,
+            "year": totals.years,
+            "month": np.arange(1, 13),
+            "draw": np.arange(totals.draw_member.size),
+            "region_name": ("region", list(regions.name)),
+            "region_system": ("region", list(regions.system)),
+        },
+    )
