@@ -73,10 +73,18 @@ def cell_area_m2(latitude: np.ndarray, *, step_deg: float) -> np.ndarray:
     USGS Professional Paper 1395, eq. 3-12.
     """
     latitude = np.asarray(latitude, dtype=float)
-    south = np.deg2rad(np.clip(latitude - step_deg / 2, -90, 90))
-    north = np.deg2rad(np.clip(latitude + step_deg / 2, -90, 90))
-    width = np.deg2rad(step_deg)
-    return WGS84_SEMI_MAJOR_AXIS_M**2 / 2 * width * (_authalic_q(north) - _authalic_q(south))
+    zone = area_from_pole_m2(latitude + step_deg / 2) - area_from_pole_m2(latitude - step_deg / 2)
+    return zone * step_deg / 360
+
+
+def area_from_pole_m2(latitude: np.ndarray) -> np.ndarray:
+    """Area of the WGS84 ellipsoid from the south pole up to each latitude, m2.
+
+    As a coordinate in place of latitude, its differences are areas of zones.
+    """
+    phi = np.deg2rad(np.clip(latitude, -90, 90))
+    radius = WGS84_SEMI_MAJOR_AXIS_M
+    return np.pi * radius**2 * (_authalic_q(phi) - _authalic_q(np.array(-np.pi / 2)))
 
 
 def _authalic_q(latitude_rad: np.ndarray) -> np.ndarray:
