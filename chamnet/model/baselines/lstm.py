@@ -22,7 +22,6 @@ from chamnet.timeaxis import year_fraction
 logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 256
-LARGEST_FACTOR = 2.0  # of the mean that is restored, either way
 WARM_UP_SHARE = 0.15
 
 
@@ -67,6 +66,10 @@ class LSTM:
     train : options of the training, as CHAM-net's
     n_hidden, dropout : of the network
     threads : of torch
+
+    Attributes
+    ----------
+    mean_factor : that restores the mean, which the loss puts too low; 1 until it is set
     """
 
     def __init__(
@@ -87,8 +90,7 @@ class LSTM:
         Parameters
         ----------
         train : places and windows that give gradients
-        validation : windows that stop the training and restore the mean; None trains on to
-            the end and restores the mean on the training windows
+        validation : windows that stop the training; None trains on to the end
         seed : of weights and batches
 
         Raises
@@ -112,7 +114,6 @@ class LSTM:
         generator = np.random.default_rng(seed)
         draw = _RowDraw(windows, n_years=len(train.years), generator=generator)
         self._train(inputs, windows, held_out, draw)
-        self._restore_mean(inputs, held_out or windows)
         return self
 
     def predict(self, data: PlaceData) -> np.ndarray:
@@ -210,17 +211,6 @@ class LSTM:
     def _run(self, inputs: Tensor) -> Tensor:
         self._network.eval()
         return torch.cat([self._network(part) for part in inputs.split(ROWS_PER_BATCH)])
-
-    def _restore_mean(self, inputs: Tensor, windows: _Windows) -> None:
-        """Factor of observed over predicted means: the loss predicts less than a mean."""
-        is_measured = windows.weight == 1.0
-        predicted = self._predict_windows(inputs, windows)[is_measured]
-        observed = windows.flux[is_measured]
-        if observed.numel() == 0 or predicted.sum() <= 0:
-            return
-        ratio = float(observed.sum() / predicted.sum())
-        self.mean_factor = float(np.clip(ratio, 1 / LARGEST_FACTOR, LARGEST_FACTOR))
-        logger.info("lstm: mean restored by %.3f", self.mean_factor)
 
 
 class _Best:
