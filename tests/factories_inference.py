@@ -153,14 +153,11 @@ class World:
             "calibration": None,
             "store": self.folder / "fluxes" / "emission" / f"{year}.zarr",
             "contexts": [self.context(y) for y in (*years, year)],
+            "drivers": self.folder / "drivers" / f"{year}.json",
+            "cells": self.cells,
+            "checkpoints": self.checkpoints,
         }
-        return predict_year(
-            year=year,
-            drivers=self.folder / "drivers" / f"{year}.json",
-            cells=self.cells,
-            checkpoints=self.checkpoints,
-            **(settings | options),
-        )
+        return predict_year(year=year, **(settings | options))
 
 
 def make_world(folder: Path, *, n_cells: int = 22, n_members: int = 2, **member) -> World:

@@ -1,0 +1,112 @@
+"""Batches of one size, and what happens when memory runs out."""
+
+import numpy as np
+import pytest
+import torch
+from factories_inference import make_world
+
+from chamnet.errors import CheckpointError
+from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.provenance import read_json
+
+
+def make_batcher(**options):
+    settings = {"cells_per_batch": 4, "device": torch.device("cpu"), "precision": "float32"}
+    return Batcher(**(settings | options))
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 5, 8])
+def test_every_batch_has_one_size_and_every_row_comes_back_once(n_rows):
+    sizes = []
+
+    def double(rows):
+        sizes.append(len(rows))
+        return rows * 2, rows.sum(1)
+
+    rows = np.arange(n_rows * 3, dtype=np.float32).reshape(n_rows, 3)
+    doubled, totals = make_batcher().map(double, rows)
+    assert set(sizes) == {4}
+    np.testing.assert_array_equal(doubled, rows * 2)
+    np.testing.assert_array_equal(totals, rows.sum(1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_out_of_memory_halves_the_batch_and_goes_on(error, caplog):
+    def double(rows):
+        if len(rows) > 2:
+            raise error
+        return (rows * 2,)
+
+    batcher = make_batcher(cells_per_batch=8)
+    rows = np.arange(9, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(batcher.map(double, rows)[0], rows * 2)
+    assert batcher.note(n_cells_nan=0) == {
+        "cells_per_batch": 2,
+        "n_halvings": 2,
+        "n_cells_nan": 0,
+    }
+    assert "going on with batches of 2 cells" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("no such thing")])
+def test_what_smaller_batches_do_not_help_is_raised(error):
+    def fail(rows):
+        raise error
+
+    with pytest.raises(type(error), match="no "):
+        make_batcher().map(fail, np.zeros((4, 1), np.float32))
+
+
+def test_a_halved_batch_is_recorded_in_the_manifest(tmp_path, monkeypatch):
+    world = make_world(tmp_path, n_cells=4)
+    world.write_drivers(2011)
+    run, seen = Batcher._run, []
+
+    def run_short_of_memory(self, function, rows):
+        seen.append(self.cells_per_batch)
+        if self.cells_per_batch > 2:
+            raise MemoryError
+        return run(self, function, rows)
+
+    monkeypatch.setattr(Batcher, "_run", run_short_of_memory)
+    manifest = read_json(world.embed(2011))
+    assert seen == [4, 2, 2]
+    assert (manifest["cells_per_batch"], manifest["n_halvings"]) == (2, 1)
+
+
+def test_bfloat16_is_used_where_asked():
+    def multiply(rows):
+        return (rows @ rows.T,)
+
+    rows = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
+    full = make_batcher().map(multiply, rows)[0]
+    half = make_batcher(precision="bfloat16").map(multiply, rows)[0]
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - full).max() < 0.1 * np.abs(full).max()
+
+
+def test_threads_are_those_asked_for():
+    before = torch.get_num_threads()
+    assert set_up_torch(threads=1, device="cpu") == torch.device("cpu")
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+def test_two_members_of_one_name_are_refused(tmp_path):
+    world = make_world(tmp_path, n_cells=2, n_members=1)
+    with pytest.raises(CheckpointError, match="two members of one name"):
+        load_members(
+            world.checkpoints * 2,
+            drivers=[],
+            attributes=[],
+            mode=None,
+            n_context_years=0,
+            device=torch.device("cpu"),
+        )
