@@ -80,17 +80,18 @@ class PlaceData:
         return n_complete >= 0.5 * self.n_steps
 
     def select_places(self, index: np.ndarray) -> Self:
-        """These places alone, with their windows.
+        """These places alone, with their windows; one that is named twice is there twice.
 
         Parameters
         ----------
         index : (n,) of int, or (P,) of bool
         """
         chosen = np.arange(self.n_places)[np.asarray(index)]
-        new_index = np.full(self.n_places, -1)
-        new_index[chosen] = np.arange(len(chosen))
-        windows = self.windows[new_index[self.windows["place"]] >= 0].reset_index(drop=True)
-        windows["place"] = new_index[windows["place"]]
+        rows = self.windows.groupby("place").indices
+        nothing = np.empty(0, dtype=int)
+        own = [rows.get(place, nothing) for place in chosen]
+        windows = self.windows.iloc[np.concatenate([nothing, *own])].reset_index(drop=True)
+        windows["place"] = np.repeat(np.arange(len(chosen)), [len(part) for part in own])
         per_place = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class")
         changes = {name: getattr(self, name)[chosen] for name in (*per_place, "place")}
         return dataclasses.replace(self, **changes, windows=windows)
