@@ -122,7 +122,10 @@ def open_netcdf_map(path: str, *, variable: str | None = None) -> Iterator[xr.Da
     InputError
         If the variable is not there, or is not one map.
     """
-    with xr.open_dataset(path, decode_times=False) as data:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", xr.SerializationWarning)  # of a time axis, not read here
+        opened = xr.open_dataset(path, decode_times=False)
+    with opened as data:
         names = [str(name) for name in data.data_vars if data[name].ndim >= 2]
         name = variable or (names[0] if len(names) == 1 else "")
         if name not in data:

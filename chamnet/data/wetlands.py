@@ -1,0 +1,196 @@
+"""Wetland extents on the cells: from maps of any regular grid, matched by date.
+
+Fractions are of the cell's area, and wetland, upland soil, ice and water add up to it.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from chamnet.data.regrid import Overlap, build_overlap
+from chamnet.data.store import open_store, write_store
+from chamnet.errors import InputError
+from chamnet.grid import cell_area_m2, orient
+from chamnet.timeaxis import N_MONTHS, month_time
+
+logger = logging.getLogger(__name__)
+
+# GIEMS-MC: ocean, snow, urban (Bernard et al. 2025, readme of the data set). No wetland each.
+SENTINELS = {-999: "ocean", -998: "snow", -997: "urban"}
+SLACK = 1e-4  # of rounding and packing: a fraction that far beyond 0 or 1 is clipped
+M2_PER_MKM2 = 1e12
+
+
+def convert_wetlands(
+    *, store: str, digest: str, year: int, cells: str, sources: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Write the wetland and upland fractions of a year under each extent; the manifest's path.
+
+    Parameters
+    ----------
+    store : path of the store
+    digest : of all that it follows from
+    year : calendar year
+    cells : manifest of the cells
+    sources : options ``wetlands.sources``
+
+    Raises
+    ------
+    InputError
+        If a map holds what is no fraction, or lacks a month of the year.
+    GridError
+        If its grid is not a regular one of latitude and longitude.
+    """
+    if not sources:
+        raise InputError("wetlands.sources is empty, expected a map of wetland extent or more")
+    with open_store(cells) as data:
+        cell_data = data.drop_vars("attributes", errors="ignore").load()
+    wetland = np.stack([_read_extent(s, year=year, cells=cell_data) for s in sources])
+    free = (cell_data["land_fraction"] - cell_data["ice_fraction"]).clip(0, 1).values
+    area = cell_data["cell_area"].values
+    for source, extent in zip(sources, wetland, strict=True):
+        clipped = np.maximum(extent - free, 0) @ area / M2_PER_MKM2
+        kept = np.minimum(extent, free) @ area / M2_PER_MKM2
+        logger.info(
+            "wetlands %s %d: mean %.3f Mkm2, largest month %.3f; clipped to land without ice: "
+            "%.3f Mkm2",
+            *(source["name"], year, kept.mean(), kept.max(), clipped.mean()),
+        )
+    wetland = np.minimum(wetland, free)
+    data = _build_dataset(wetland, upland=free - wetland, cells=cell_data, year=year)
+    data = data.assign_coords(extent=np.asarray([s["name"] for s in sources], dtype="U"))
+    return write_store(data, store, digest=digest, chunks={"extent": 1})
+
+
+def _build_dataset(
+    wetland: np.ndarray, *, upland: np.ndarray, cells: xr.Dataset, year: int
+) -> xr.Dataset:
+    dims = ("extent", "time", "cell")
+    attrs = {"units": "1", "comment": "of the cell's area"}
+    data = xr.Dataset(
+        {
+            "wetland_fraction": (dims, wetland.astype(np.float32), attrs),
+            "upland_fraction": (dims, upland.astype(np.float32), attrs | {"long_name": "soil"}),
+        },
+        coords={
+            "time": month_time(year).values,
+            "latitude": cells["latitude"],
+            "longitude": cells["longitude"],
+        },
+        attrs={"step_deg": cells.attrs["step_deg"]},
+    )
+    data["time"].encoding = {"units": f"days since {year:04d}-01-01", "dtype": "int32"}
+    return data
+
+
+def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> np.ndarray:
+    """Fractions of the cells' area, (month, cell), before they are capped."""
+    path, name = source["path"], source.get("variable", "Fw")
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file, expected a NetCDF with {name!r}")
+    kind = source.get("kind", "monthly")
+    with xr.open_dataset(path, engine="zarr" if Path(path).is_dir() else None) as data:
+        if name not in data:
+            raise InputError(f"{path}: no variable {name!r}, it has {list(data.data_vars)}")
+        maps = _select_months(data[name], kind=kind, year=year, source=f"{path} ({name})")
+        maps = orient(maps, source=path).transpose("time", "latitude", "longitude").load()
+    values = _check_fractions(maps, source=f"{path} ({name})")
+    step = float(cells.attrs["step_deg"])
+    overlap = build_overlap(
+        source_latitude=maps["latitude"].values,
+        source_longitude=maps["longitude"].values,
+        cell_latitude=cells["latitude"].values,
+        cell_longitude=cells["longitude"].values,
+        step_deg=step,
+    )
+    fraction = overlap.fraction(values.reshape(len(values), -1).T).T
+    _log_regridding(values, fraction, maps=maps, overlap=overlap, name=source["name"])
+    return np.broadcast_to(fraction, (N_MONTHS, fraction.shape[1]))
+
+
+def _select_months(data: xr.DataArray, *, kind: str, year: int, source: str) -> xr.DataArray:
+    """Maps of January to December by their date; one map where the kind is static."""
+    if kind == "static":
+        if data.sizes.get("time", 1) != 1:
+            raise InputError(f"{source}: {data.sizes['time']} times, expected one static map")
+        data = data.squeeze("time", drop=True) if "time" in data.dims else data
+        return data.expand_dims("time")
+    if "time" not in data.dims or "time" not in data.coords:
+        raise InputError(f"{source}: no time axis, expected months (kind {kind!r})")
+    years, months = _dates(data["time"], source=source)
+    is_of_year = np.ones(months.size, bool) if kind == "climatology" else years == year
+    counts = np.bincount(months[is_of_year], minlength=N_MONTHS + 1)[1:]
+    wanted = f"months of {year}" if kind == "monthly" else "months of a climatology"
+    if (counts != 1).any():
+        bad = int(np.argmax(counts != 1)) + 1
+        span = f"{years.min()} to {years.max()}" if years.size else "nothing"
+        raise InputError(
+            f"{source}: month {bad} is there {counts[bad - 1]} times, expected the 12 {wanted} "
+            f"once each; the map's years are {span}"
+        )
+    at = np.flatnonzero(is_of_year)
+    return data.isel(time=at[np.argsort(months[at])])
+
+
+def _dates(time: xr.DataArray, *, source: str) -> tuple[np.ndarray, np.ndarray]:
+    if time.dtype.kind in "iuf":
+        numbers = time.values
+        if set(numbers.tolist()) != set(range(1, N_MONTHS + 1)):
+            raise InputError(
+                f"{source}: time is {numbers[:3].tolist()}..., expected dates, or months 1 to 12"
+            )
+        return np.zeros(numbers.size, int), numbers.astype(int)
+    return time.dt.year.values, time.dt.month.values
+
+
+def _check_fractions(maps: xr.DataArray, *, source: str) -> np.ndarray:
+    """Fractions with sentinels and missing values as no wetland, (time, latitude, longitude)."""
+    values = maps.values.astype(np.float64)
+    counts = {}
+    for sentinel, meaning in SENTINELS.items():
+        is_sentinel = values == sentinel
+        counts[f"{sentinel} ({meaning})"] = int(is_sentinel.sum())
+        values[is_sentinel] = 0
+    is_missing = np.isnan(values)
+    counts["missing"] = int(is_missing.sum())
+    values[is_missing] = 0
+    if any(counts.values()):
+        found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        logger.info("wetlands: %s: taken as no wetland: %s", source, found)
+    is_wrong = ~((values >= -SLACK) & (values <= 1 + SLACK))
+    if is_wrong.any():
+        at = tuple(int(i) for i in np.argwhere(is_wrong)[0])
+        place = {
+            name: float(maps[name].values[i]) for name, i in zip(maps.dims[1:], at[1:], strict=True)
+        }
+        raise InputError(
+            f"{source}: {values[at]:g} at {place['latitude']:g} N {place['longitude']:g} E of "
+            f"map {at[0] + 1}, expected a fraction from 0 to 1; {int(is_wrong.sum())} values are "
+            "beyond"
+        )
+    return np.clip(values, 0, 1)
+
+
+def _log_regridding(
+    values: np.ndarray,
+    fraction: np.ndarray,
+    *,
+    maps: xr.DataArray,
+    overlap: Overlap,
+    name: str,
+) -> None:
+    steps = [float(np.diff(maps[dim].values[:2])[0]) for dim in ("latitude", "longitude")]
+    area = cell_area_m2(maps["latitude"].values, step_deg=steps[0]) * steps[1] / steps[0]
+    whole = float((values.mean(axis=0) * area[:, None]).sum()) / M2_PER_MKM2
+    on_cells = float((fraction @ overlap.cell_area).mean()) / M2_PER_MKM2
+    is_same = overlap.area.nnz == overlap.cell_area.size
+    if not is_same:
+        logger.info("wetlands %s: grid of %g x %g degrees, regridded conservatively", name, *steps)
+    logger.info(
+        "wetlands %s: %.3f of %.3f Mkm2 lie in the cells, the rest in none of them",
+        *(name, on_cells, whole),
+    )
