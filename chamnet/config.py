@@ -289,14 +289,16 @@ class SkillConfig(Section):
     protocols: list[Literal["temporal", "spatial"]] = Field(
         ["temporal", "spatial"], min_length=1, description="what is held out: later years, clusters"
     )
-    models: list[Literal["chamnet", "lstm", "climatology", "class_month", "forest"]] = Field(
-        ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
-    )
+    models: list[
+        Literal["chamnet", "lstm", "forest", "climatology", "last_year", "class_month"]
+    ] = Field(["chamnet", "lstm", "climatology"], min_length=1, description="models compared")
     contexts: list[Mode] = Field(
         ["rolling", "few_shot", "zero_shot"], min_length=1, description="context modes scored"
     )
     n_folds: int = Field(5, ge=2, le=100, description="folds of clusters, spatial protocol")
     n_seeds: int = Field(1, ge=1, le=100, description="seeds a model")
+    n_members: int = Field(1, ge=1, le=100, description="networks averaged in a fit")
+    n_processes: int = Field(2, ge=1, le=256, description="fits side by side")
 
 
 class Config(Section):
