@@ -97,7 +97,9 @@ def test_a_month_of_an_unknown_year_is_the_mean_over_the_years(month):
     flux = np.random.default_rng(0).uniform(size=data.drivers.shape[:3])
     last = {0: (31, 31, 31), 1: (59, 60, 59), 11: (365, 366, 365)}[month]
     first = {0: (0, 0, 0), 1: (31, 31, 31), 11: (334, 335, 334)}[month]
-    expected = np.mean([flux[1, y, a:b].mean() for y, (a, b) in enumerate(zip(first, last))])
+    expected = np.mean(
+        [flux[1, y, a:b].mean() for y, (a, b) in enumerate(zip(first, last, strict=False))]
+    )
     found = build_window_means(flux, data)
     at = (data.windows["place"] == 1) & (data.windows["month"] == month)
     np.testing.assert_allclose(found[at], expected)
