@@ -184,9 +184,12 @@ def _monthly(table: pd.DataFrame, masses: Masses, regions: Regions) -> np.ndarra
     )
     found = series.reindex(wanted)
     if found.isna().any():
+        first = ", ".join(
+            f"{key} {value}" for key, value in zip(keys, wanted[found.isna().argmax()], strict=True)
+        )
         raise InputError(
-            f"budgets: no mass_tg of {dict(zip(keys, wanted[found.isna().argmax()], strict=True))}"
-            f" and {int(found.isna().sum()) - 1} more, expected one row each"
+            f"budgets: no mass_tg of {first} and {int(found.isna().sum()) - 1} more, "
+            "expected one row each"
         )
     shape = (len(masses.members), len(masses.extents), len(pairs), len(masses.years), N_MONTHS)
     return found.to_numpy().reshape(shape)

