@@ -71,7 +71,8 @@ def read_emission(
     digest : of all that they follow from
     towers : options of the section ``towers``
     driver_names : CF names
-    years : years that drivers are kept of; fluxes of others are dropped and counted
+    years : first and last year of drivers, or all between; fluxes of others are dropped
+        and counted
     cells, drivers : manifests of cells, and of drivers by year
         Without them, or with ``towers["drivers"] = "tower"``, places have the drivers of
         their own tower; without cells they have no attributes.
@@ -84,6 +85,7 @@ def read_emission(
         If a tower is far from any land cell.
     """
     _require_options(towers, ("folder", "sites"), section="towers")
+    years = list(range(min(years), max(years) + 1))
     is_own = towers.get("drivers") == "tower" or not drivers
     found = read_towers(
         folder=towers["folder"],
@@ -146,6 +148,7 @@ def read_consumption(
         If the table cannot be used as it is, or nothing is left.
     """
     _require_options(chambers, ("path",), section="chambers")
+    years = list(range(min(years), max(years) + 1))
     source = Path(chambers["path"]).name
     found = read_chambers(
         path=chambers["path"],

@@ -29,7 +29,7 @@ FLUX_UNITS = {
     "nmol m-2 s-1": nmol_m2_s_to_kg_m2_s,
     "mg C m-2 d-1": mg_c_m2_day_to_kg_m2_s,
 }
-_FILE = re.compile(r"(?:FLX_)?([A-Z]{2}[-.]\w{3})_.*DD.*\.csv", re.IGNORECASE)
+_FILE = re.compile(r"(?:FLX_)?([A-Z]{2}[-.]\w+?)_.*DD.*\.csv", re.IGNORECASE)
 _SLACK = 1e-3  # of a driver's range; a sensor's zero may be that far off, and is clipped
 _WET_MM_PER_DAY = 12.0  # a wetter mean is hardly of this world: said in the log, not refused
 
