@@ -26,7 +26,7 @@ class Conditions(NamedTuple):
 
 def apply_film(features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Features (B, T, H) scaled and shifted by place, h (1 + g) + b; the identity at zero."""
-    return features * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1)
+    return torch.addcmul(shift.unsqueeze(1), features, 1 + scale.unsqueeze(1))
 
 
 class MetaNetwork(nn.Module):

@@ -76,10 +76,15 @@ class Decoder(nn.Module):
         states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
         states = apply_film(states, conditions.output_scale, conditions.output_shift)
         season = inputs[..., inputs.shape[-1] - self.n_season :]
-        raw = self.to_flux(torch.cat([self.dropout(states), season], dim=-1)).squeeze(-1)  # (B, T)
+        raw = self._to_number(self.dropout(states), season)  # (B, T)
         raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
         return functional.softplus(raw) * level.unsqueeze(1)
+
+    def _to_number(self, states: Tensor, season: Tensor) -> Tensor:
+        """``to_flux`` of both side by side, without laying them side by side in memory."""
+        for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
+        return (states * for_states).sum(-1) + season @ for_season + self.to_flux.bias
 
 
 def _contiguous(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
