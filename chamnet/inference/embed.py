@@ -42,7 +42,7 @@ def embed_year(
     drivers: str | os.PathLike,
     cells: str | os.PathLike,
     checkpoints: Sequence[str | os.PathLike],
-    cells_per_batch: int = 512,
+    cells_per_batch: int = 64,
     precision: str = "float32",
     device: str = "auto",
     threads: int = 1,

@@ -44,7 +44,7 @@ def predict_year(
     checkpoints: Sequence[str | os.PathLike],
     calibration: str | os.PathLike | None,
     mode: str | None = "zero_shot",
-    cells_per_batch: int = 512,
+    cells_per_batch: int = 64,
     precision: str = "float32",
     device: str = "auto",
     threads: int = 1,
