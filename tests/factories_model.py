@@ -11,6 +11,8 @@ from chamnet.model.checkpoint import Member
 from chamnet.model.network import CHAMNet
 from chamnet.timeaxis import days_in_year, month_lengths
 
+torch.set_num_threads(1)  # bits depend on it, and small networks are no faster with more
+
 DRIVERS = ("air_temperature", "precipitation_flux", "surface_downwelling_shortwave_flux_in_air")
 
 

@@ -93,10 +93,9 @@ def contrastive_loss(
     one = functional.normalize(projected[rows, first].float(), dim=-1)
     other = functional.normalize(projected[rows, last].float(), dim=-1)
     similarity = one @ other.T / temperature  # (B, B)
-    is_far = distance_deg > near_deg
-    is_kept = is_far | torch.eye(len(rows), dtype=torch.bool, device=is_far.device)
-    is_kept = is_kept & has_pair.unsqueeze(0)
-    is_kept = is_kept | torch.eye(len(rows), dtype=torch.bool, device=is_far.device)
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    both_have = has_pair.unsqueeze(0) & has_pair.unsqueeze(1)
+    is_kept = itself | ((distance_deg > near_deg) & both_have)
     similarity = similarity.masked_fill(~is_kept, -1e4)
     each = 0.5 * (_cross_entropy(similarity) + _cross_entropy(similarity.T))  # (B,)
     return torch.where(has_pair, each, torch.zeros_like(each)).sum() / has_pair.sum().clamp(min=1)
