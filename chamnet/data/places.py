@@ -120,7 +120,7 @@ def read_cell_drivers(
     for i, year in enumerate(years):
         with open_store(stores[year]) as data:
             require_drivers(driver_names, available=map(str, data.data_vars), source=stores[year])
-            calendars.add(require_calendar(data["time"].dt.calendar))
+            calendars.add(require_calendar(data.attrs["calendar"]))
             part = data[list(driver_names)].isel(cell=unique)
             for k, name in enumerate(driver_names):
                 days = part[name].transpose("cell", "time").values

@@ -144,7 +144,7 @@ def open_series(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable
         times=times,
         slope=slope,
         offset=offset,
-        calendar=require_calendar(pieces[0]["time"].dt.calendar),
+        calendar=_calendar(times),
     )
 
 
@@ -289,6 +289,10 @@ def _step_of(series: Series) -> dt.timedelta:
     if step > DAY or DAY % step:
         raise CalendarError(f"{series.source}: steps of {step}, expected a day or a part of one")
     return step
+
+
+def _calendar(times: pd.Index) -> str:
+    return require_calendar("standard" if isinstance(times, pd.DatetimeIndex) else times.calendar)
 
 
 def _day_of_year(times: Any) -> np.ndarray:

@@ -63,14 +63,15 @@ class StoreWriter:
                 f"{self.store} is being written by process {holder['process']} on "
                 f"{holder['host']} with other inputs or options; wait for it, or end it"
             )
-        write_json(
-            self._lock,
-            {"digest": self.digest, "host": socket.gethostname(), "process": os.getpid()},
-        )
+        write_json(self._lock, self._holder())
         try:
             yield
         finally:
-            self._lock.unlink(missing_ok=True)
+            if self._lock.exists() and read_json(self._lock) == self._holder():
+                self._lock.unlink(missing_ok=True)
+
+    def _holder(self) -> dict[str, Any]:
+        return {"digest": self.digest, "host": socket.gethostname(), "process": os.getpid()}
 
     def begin(
         self, template: xr.Dataset, *, chunks: Mapping[str, int], shards: Mapping[str, int]
@@ -111,6 +112,13 @@ class StoreWriter:
         begun = self.parts / "begun.json"
         return begun.exists() and read_json(begun)["digest"] == self.digest
 
+    def _is_finished(self) -> bool:
+        """Whether another job of this digest finished the store meanwhile."""
+        manifest = manifest_path(self.store)
+        return not self._is_begun() and (
+            manifest.exists() and read_json(manifest)["digest"] == self.digest
+        )
+
     def is_written(self, name: str) -> bool:
         """Whether the region of this name was finished, now or before a kill."""
         return (self.parts / f"region-{name}.json").exists()
@@ -123,11 +131,16 @@ class StoreWriter:
         StoreError
             If the region does not begin and end on edges of shards, or of the store.
         """
+        if self._is_finished():
+            return
+        if self._lock.exists():
+            os.utime(self._lock)  # a sign of life
         sizes = xr.open_zarr(self.store, consolidated=False, chunks=None).sizes
         self._check_aligned(at, sizes)
         data = region.drop_vars(list(region.coords))  # written with the template
         data = _with_portable_strings(data)
-        data.to_zarr(self.store, region=dict(at), consolidated=False)
+        part = {dim: at[dim] for dim in at if dim in data.dims}
+        data.to_zarr(self.store, region=part, consolidated=False)
         checksums = {str(v): _checksum(region[v].values) for v in region.data_vars}
         write_json(self.parts / f"region-{name}.json", checksums)
 
@@ -149,6 +162,8 @@ class StoreWriter:
         StoreError
             If a region is not written.
         """
+        if self._is_finished():
+            return manifest_path(self.store)
         missing = [name for name in regions if not self.is_written(name)]
         if missing:
             raise StoreError(

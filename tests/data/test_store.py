@@ -1,0 +1,231 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from chamnet.data.store import StoreWriter, manifest_path, open_store, write_store
+from chamnet.errors import StoreError
+from chamnet.provenance import read_json, write_json
+
+N_CELLS = 20
+SIZES = {"chunks": {"cell": 4}, "shards": {"cell": 8}}
+REGIONS = {"0": slice(0, 8), "8": slice(8, 16), "16": slice(16, N_CELLS)}
+
+
+def make_fluxes(*, n_cells=N_CELLS):
+    values = np.arange(n_cells * 3, dtype=np.float32).reshape(n_cells, 3)
+    return xr.Dataset(
+        {"flux": (("cell", "time"), values, {"units": "kg m-2 s-1"})},
+        coords={"latitude": ("cell", np.linspace(-1, 1, n_cells)), "time": [0, 1, 2]},
+    )
+
+
+def write_regions(writer, data, names):
+    for name in names:
+        part = REGIONS[name]
+        writer.write(name, data.isel(cell=part), at={"cell": part, "time": slice(0, 3)})
+
+
+def test_store_holds_what_was_written(tmp_path):
+    data, writer = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    with writer.locked():
+        writer.begin(data.chunk(), **SIZES)
+        write_regions(writer, data, REGIONS)
+        manifest = writer.finish(regions=list(REGIONS), extra={"year": 2015})
+    xr.testing.assert_identical(open_store(manifest).load(), data)
+    assert read_json(manifest)["digest"] == "a"
+    assert read_json(manifest)["year"] == 2015
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.json", "x.zarr"]
+
+
+@pytest.mark.parametrize("n_cells", [1, 3, 4, 5, 7, 8, 9, 13, 20])
+def test_any_number_of_cells_fits_shards(tmp_path, n_cells):
+    data, writer = make_fluxes(n_cells=n_cells), StoreWriter(tmp_path / "x.json", digest="a")
+    writer.begin(data.chunk(), **SIZES)
+    for start in range(0, n_cells, 8):
+        at = {"cell": slice(start, min(start + 8, n_cells)), "time": slice(0, 3)}
+        writer.write(str(start), data.isel(cell=at["cell"]), at=at)
+    writer.finish(regions=[str(start) for start in range(0, n_cells, 8)])
+    xr.testing.assert_identical(open_store(tmp_path / "x.zarr").load(), data)
+
+
+def test_order_of_regions_changes_no_content(tmp_path):
+    data, contents = make_fluxes(), []
+    for folder, names in (("one", list(REGIONS)), ("two", list(REGIONS)[::-1])):
+        writer = StoreWriter(tmp_path / folder / "x.zarr", digest="a")
+        writer.begin(data.chunk(), **SIZES)
+        write_regions(writer, data, names)
+        contents.append(read_json(writer.finish(regions=list(REGIONS)))["content"])
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("part", [slice(0, 4), slice(4, 8), slice(2, 20), slice(8, 12)])
+def test_region_off_its_shards_is_refused(tmp_path, part):
+    data, writer = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    writer.begin(data.chunk(), **SIZES)
+    with pytest.raises(StoreError, match=f"region cell {part.start}:{part.stop} is not on edges"):
+        writer.write("x", data.isel(cell=part), at={"cell": part, "time": slice(0, 3)})
+    assert not writer.is_written("x")
+
+
+def test_job_made_anew_goes_on_after_the_regions_that_are_finished(tmp_path):
+    data, first = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    first.begin(data.chunk(), **SIZES)
+    write_regions(first, data, ["0"])
+    second = StoreWriter(tmp_path / "x.zarr", digest="a")
+    second.begin(data.chunk(), **SIZES)
+    assert [second.is_written(name) for name in REGIONS] == [True, False, False]
+    write_regions(second, data, ["8", "16"])
+    xr.testing.assert_identical(open_store(second.finish(regions=list(REGIONS))).load(), data)
+
+
+def test_another_digest_begins_again(tmp_path):
+    data, first = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    first.begin(data.chunk(), **SIZES)
+    write_regions(first, data, ["0"])
+    second = StoreWriter(tmp_path / "x.zarr", digest="b")
+    second.begin(data.chunk(), **SIZES)
+    assert not any(second.is_written(name) for name in REGIONS)
+
+
+def test_store_begun_again_loses_its_old_manifest(tmp_path):
+    manifest = write_store(make_fluxes(), tmp_path / "x.zarr", digest="a")
+    StoreWriter(tmp_path / "x.zarr", digest="b").begin(make_fluxes().chunk(), **SIZES)
+    with pytest.raises(StoreError, match="no such manifest"):
+        open_store(manifest)
+
+
+def test_store_with_a_region_missing_is_not_finished(tmp_path):
+    data, writer = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    writer.begin(data.chunk(), **SIZES)
+    write_regions(writer, data, ["0", "16"])
+    with pytest.raises(StoreError, match="1 of 3 regions are not written, the first '8'"):
+        writer.finish(regions=list(REGIONS))
+    assert not manifest_path(writer.store).exists()
+
+
+def test_second_job_of_the_same_digest_is_harmless(tmp_path):
+    data = make_fluxes()
+    first, second = (StoreWriter(tmp_path / "x.zarr", digest="a") for _ in range(2))
+    for writer in (first, second):
+        writer.begin(data.chunk(), **SIZES)
+    write_regions(first, data, list(REGIONS))
+    write_regions(second, data, ["0"])
+    manifest = first.finish(regions=list(REGIONS))
+    write_regions(second, data, ["8", "16"])  # after the first has finished
+    assert second.finish(regions=list(REGIONS)) == manifest
+    xr.testing.assert_identical(open_store(manifest).load(), data)
+
+
+def hold(writer, **changed):
+    holder = writer._holder() | changed
+    write_json(writer.store.with_suffix(".lock"), holder)
+    return holder
+
+
+def test_living_job_of_another_digest_refuses_the_second(tmp_path):
+    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
+    hold(writer, digest="a")
+    with (
+        pytest.raises(StoreError, match=f"written by process {os.getpid()} on .* other inputs"),
+        writer.locked(),
+    ):
+        pass
+
+
+def test_lock_of_a_job_that_is_gone_is_stale(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
+    hold(writer, digest="a", process=gone.pid)
+    with writer.locked():
+        assert read_json(tmp_path / "x.lock")["digest"] == "b"
+    assert not (tmp_path / "x.lock").exists()
+
+
+@pytest.mark.parametrize(("age_s", "is_refused"), [(0, True), (3600, False)])
+def test_silent_lock_of_another_host_is_stale(tmp_path, age_s, is_refused):
+    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
+    hold(writer, digest="a", host="elsewhere")
+    os.utime(tmp_path / "x.lock", (time.time() - age_s,) * 2)
+    if is_refused:
+        with pytest.raises(StoreError, match="on elsewhere"), writer.locked():
+            pass
+    else:
+        with writer.locked():
+            pass
+
+
+def test_lock_is_freed_when_the_job_fails(tmp_path):
+    writer = StoreWriter(tmp_path / "x.zarr", digest="a")
+    with pytest.raises(ZeroDivisionError), writer.locked():
+        raise ZeroDivisionError
+    assert not (tmp_path / "x.lock").exists()
+
+
+def test_lock_of_a_later_job_is_left_alone(tmp_path):
+    writer = StoreWriter(tmp_path / "x.zarr", digest="a")
+    with writer.locked():
+        holder = hold(writer, process=os.getppid())
+    assert read_json(tmp_path / "x.lock") == holder
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from test_store import SIZES, StoreWriter, make_fluxes, write_regions
+writer = StoreWriter(sys.argv[1], digest="a")
+with writer.locked():
+    writer.begin(make_fluxes().chunk(), **SIZES)
+    write_regions(writer, make_fluxes(), ["0"])
+    print("half-way", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_job_killed_half_way_leaves_nothing_that_looks_finished(tmp_path):
+    here = os.path.dirname(__file__)
+    job = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "x.zarr"), here], stdout=subprocess.PIPE
+    )
+    with job.stdout:
+        assert job.stdout.readline() == b"half-way\n"
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    with pytest.raises(StoreError, match="absent or unfinished"):
+        open_store(tmp_path / "x.json")
+    writer, data = StoreWriter(tmp_path / "x.zarr", digest="a"), make_fluxes()
+    with writer.locked():
+        writer.begin(data.chunk(), **SIZES)
+        assert writer.is_written("0")
+        write_regions(writer, data, ["8", "16"])
+        xr.testing.assert_identical(open_store(writer.finish(regions=list(REGIONS))).load(), data)
+
+
+def test_strings_empty_dims_and_dates_come_back(tmp_path):
+    data = xr.Dataset(
+        {
+            "name": ("place", np.array(["a", "much longer"])),
+            "attributes": (("place", "attribute"), np.empty((2, 0), np.float32)),
+        },
+        coords={
+            "place": np.array(["x", "yy"]),
+            "attribute": np.array([], dtype="U4"),
+            "time": np.array(["2015-01-01", "2015-02-01"], dtype="M8[ns]"),
+        },
+    )
+    found = open_store(write_store(data, tmp_path / "x.zarr", digest="a")).load()
+    assert found["name"].values.tolist() == ["a", "much longer"]
+    assert found.sel(place="yy")["name"].item() == "much longer"
+    assert found["attributes"].shape == (2, 0)
+    np.testing.assert_array_equal(found["time"], data["time"])
+
+
+def test_absent_store_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"nothing.json: no such manifest"):
+        open_store(tmp_path / "nothing.zarr")
