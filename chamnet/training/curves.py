@@ -16,15 +16,17 @@ def plot_learning_curve(curve: pd.DataFrame, out: str | os.PathLike, *, title: s
     Parameters
     ----------
     curve : columns step, loss, held_out_loss
+        The last is NaN where nothing was held out.
     out : PNG file
     title : above the picture
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve["step"], curve["loss"], label="training")
-    axes.plot(curve["step"], curve["held_out_loss"], label="held-out clusters")
-    best = curve.loc[curve["held_out_loss"].idxmin()]
-    axes.axvline(best["step"], color="gray", linestyle=":", label="weights kept")
+    if curve["held_out_loss"].notna().any():
+        axes.plot(curve["step"], curve["held_out_loss"], label="held-out clusters")
+        best = curve.loc[curve["held_out_loss"].idxmin()]
+        axes.axvline(best["step"], color="gray", linestyle=":", label="weights kept")
     axes.set(xlabel="step", ylabel="loss", title=title, yscale="log")
     axes.legend(frameon=False)
     temporary = Path(out).with_name(f".{Path(out).name}.{os.getpid()}.tmp")

@@ -108,7 +108,9 @@ def fit_network(
     begin, first_step = time.monotonic(), state.step
     while state.step < options.n_steps:
         loss = _run_epoch(state, source, options)
-        score = evaluate_network(network, held_out, options) if held_out else Score(loss, math.nan)
+        score = (
+            evaluate_network(network, held_out, options) if held_out else Score(math.nan, math.nan)
+        )
         _record(state, loss, score)
         _log_progress(state, options, name, begin, first_step)
         if resume_file is not None:

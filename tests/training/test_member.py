@@ -1,0 +1,147 @@
+import dataclasses
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from factories_model import make_model_config, make_place_data, make_train_config
+
+from chamnet.data.normalization import Normalization
+from chamnet.errors import InputError
+from chamnet.model.checkpoint import load_member
+from chamnet.model.places import predict_places
+from chamnet.provenance import write_json
+from chamnet.training import member as stage
+from chamnet.training.member import draw_bag, fit_member, train_member
+
+DATA = make_place_data(n_places=9, n_years=3, monthly=True)
+
+
+def fit(data=DATA, *, validation=None, **options):
+    changes = {"seed": 0, "model": make_model_config(), "train": make_train_config()} | options
+    return fit_member(data, Normalization.fit(data), validation=validation, **changes)
+
+
+def run_stage(folder, monkeypatch, *, data=DATA, **changes):
+    monkeypatch.setattr(stage, "open_place_data", lambda _: data)
+    write_json(folder / "normalization.json", Normalization.fit(data).to_dict())
+    options = {
+        "observations": "emission.json",
+        "normalization": folder / "normalization.json",
+        "out_folder": folder / "00",
+        "seed": 3,
+        "member": "00",
+        "model": make_model_config().model_dump(),
+        "train": make_train_config().model_dump(),
+        "threads": 1,
+    }
+    train_member(**(options | changes))
+    return folder / changes.get("member", "00")
+
+
+def test_a_member_of_one_seed_is_the_same_twice():
+    one, other = fit().network.state_dict(), fit().network.state_dict()
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_held_out_windows_do_not_train():
+    validation = np.isin(np.arange(DATA.n_places), [0, 1])[DATA.windows["place"]]
+    flux = DATA.windows["flux"]
+    changed = DATA.windows.assign(flux=flux.where(~validation, 5 * flux))
+    options = {
+        "seed": 0,
+        "model": make_model_config(),
+        "train": make_train_config(n_steps=2),
+        "validation": validation,
+        "mode": "rolling",
+    }
+    weights = [
+        fit_member(data, Normalization.fit(DATA), **options).network.state_dict()
+        for data in (DATA, dataclasses.replace(DATA, windows=changed))
+    ]
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "rolling"])
+def test_windows_or_places_may_be_held_out_and_restore_the_mean(mode):
+    places = np.isin(np.arange(DATA.n_places), [0, 1, 2])
+    by_place = fit(validation=places, mode=mode)
+    by_window = fit(validation=places[DATA.windows["place"]], mode=mode)
+    assert by_place.mean_factors == by_window.mean_factors
+    assert list(by_place.mean_factors) == [mode]
+
+
+def test_a_mask_of_another_length_is_refused():
+    with pytest.raises(InputError, match="validation has 3 values, expected one of 9 places"):
+        fit(validation=np.ones(3, dtype=bool))
+
+
+def test_a_network_without_responses_serves_zero_shot_alone():
+    assert fit(model=make_model_config(response=False)).modes == ("zero_shot",)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_bag_holds_whole_clusters_and_leaves_some_out(seed):
+    cluster = np.array([0, 0, 1, 2, 2, 3, 4, 5])
+    bag = draw_bag(cluster, seed=seed, validation_share=0.2)
+    for name in range(6):
+        assert len(np.unique(bag.n_times[cluster == name])) == 1
+        assert len(np.unique(bag.is_validation[cluster == name])) == 1
+    assert (bag.n_times == 0).any()
+    assert bag.is_validation.any()
+    assert not (bag.is_validation & (bag.n_times > 0)).any()
+
+
+def test_too_few_clusters_are_refused():
+    with pytest.raises(InputError, match="2 clusters of places, expected at least 3"):
+        draw_bag(np.array([0, 0, 1]), seed=0, validation_share=0.2)
+
+
+def test_the_stage_leaves_checkpoint_curve_and_out_of_bag_predictions(
+    tmp_path, monkeypatch, caplog
+):
+    with caplog.at_level(logging.INFO):
+        folder = run_stage(tmp_path, monkeypatch)
+    names = {"checkpoint.pt", "learning_curve.csv", "learning_curve.png", "out_of_bag.csv"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert "places drawn" in caplog.text
+    rows = pd.read_csv(folder / "out_of_bag.csv")
+    assert list(rows) == [
+        *("place", "cluster", "year", "month", "first", "last"),
+        *("observed", "predicted", "quality", "mode"),
+    ]
+    assert set(rows["mode"]) == {"zero_shot", "few_shot"}
+    assert rows.loc[rows["mode"] == "few_shot", "year"].min() == 2012
+    member = load_member(folder / "checkpoint.pt", mode="rolling")
+    assert set(member.mean_factors) == {"zero_shot", "few_shot", "rolling", "frozen"}
+
+
+def test_out_of_bag_predictions_are_of_places_never_drawn_and_not_restored(tmp_path, monkeypatch):
+    folder = run_stage(tmp_path, monkeypatch)
+    rows = pd.read_csv(folder / "out_of_bag.csv")
+    member = load_member(folder / "checkpoint.pt")
+    seed = member.settings["seed"]
+    bag = draw_bag(DATA.cluster, seed=seed, validation_share=0.2)
+    assert set(rows["place"]) == set(DATA.place[bag.n_times == 0])
+    flux = predict_places(member, DATA, mode="zero_shot", restore_mean=False)
+    first = rows[rows["mode"] == "zero_shot"].iloc[0]
+    place = DATA.place.tolist().index(first["place"])
+    days = slice(int(first["first"]), int(first["last"]) + 1)
+    mean = flux[place, first["year"] - 2011, days].mean()
+    assert first["predicted"] == pytest.approx(mean, rel=1e-4)
+
+
+def test_members_of_one_run_differ_and_a_rerun_is_the_same_byte_for_byte(tmp_path, monkeypatch):
+    one = run_stage(tmp_path, monkeypatch)
+    first = (one / "checkpoint.pt").read_bytes()
+    again = run_stage(tmp_path, monkeypatch, resume=False)
+    assert (again / "checkpoint.pt").read_bytes() == first
+    other = run_stage(tmp_path, monkeypatch, member="01", out_folder=tmp_path / "01")
+    assert (other / "checkpoint.pt").read_bytes() != first
+
+
+def test_places_without_known_years_are_never_few_shot(tmp_path, monkeypatch):
+    data = make_place_data(n_places=9, n_years=2, monthly=True, unknown_years=True)
+    folder = run_stage(tmp_path, monkeypatch, data=data)
+    assert set(pd.read_csv(folder / "out_of_bag.csv")["mode"]) == {"zero_shot"}
