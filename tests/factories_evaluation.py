@@ -2,9 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.ndimage import uniform_filter1d
 
+from chamnet.budget.integrate import integrate_year
+from chamnet.budget.regions import build_regions
+from chamnet.data.store import write_store
 from chamnet.data.windows import PlaceData
+from chamnet.grid import Grid, cell_area_m2
 
 N_DAYS = 366
 FLUX_SCALE = 1e-9  # kg m-2 s-1
@@ -89,3 +94,127 @@ def _rows(place, year, month, first, last, flux):
 def _with_noise(windows, generator, noise):
     error = generator.normal(0, noise * FLUX_SCALE, len(windows))
     return windows.assign(flux=windows["flux"] + error)
+
+
+def make_world(folder, *, years=(2011, 2012), members=("00", "01"), ratio=1.0, change=None):
+    """Stores and tables of a run on a grid of 30 degrees, whose fluxes are ratio x the truth."""
+    grid = Grid(30.0)
+    latitude, longitude = (
+        v.ravel() for v in np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
+    )
+    is_cell = latitude > -60
+    latitude, longitude = latitude[is_cell], longitude[is_cell]
+    make = StoreMaker(folder, latitude, longitude)
+    world = {"cells": make.cells(), "wetlands": [], "fluxes": {}, "budgets": [], "masses": []}
+    world["regions"] = str(folder / "regions.json")
+    build_regions(
+        store=folder / "regions.zarr", digest="d", cells=world["cells"], systems=["gcp_bands"]
+    )
+    world["wetlands"] = [make.wetlands(year) for year in years]
+    truths = {target: make.truth(target, years) for target in FLUX_NAMES}
+    for target, truth in truths.items():
+        world["fluxes"][target] = []
+        for index, year in enumerate(years):
+            flux = np.stack([truth[12 * index : 12 * index + 12] * ratio] * len(members))
+            flux = change(flux) if change else flux
+            manifest = make.fluxes(target, year, flux, members)
+            world["fluxes"][target].append(manifest)
+            csv = folder / f"budget_{target}_{year}.csv"
+            mass = folder / f"mass_{target}_{year}.zarr"
+            integrate_year(
+                csv=csv, store=mass, digest="d", target=target, fluxes=manifest,
+                wetlands=world["wetlands"][index], cells=world["cells"], regions=world["regions"],
+            )  # fmt: skip
+            world["budgets"].append(str(csv))
+            world["masses"].append(str(mass.with_suffix(".json")))
+    world["truth"] = make.world_truth(truths, years, grid, is_cell)
+    world["global_budget"] = _summarize(world["budgets"], folder)
+    return world
+
+
+FLUX_NAMES = {"emission": "wetland_ch4_flux", "consumption": "soil_ch4_consumption_flux"}
+
+
+class StoreMaker:
+    """Writes the small stores of a run."""
+
+    def __init__(self, folder, latitude, longitude):
+        self.folder, self.latitude, self.longitude = folder, latitude, longitude
+        self.n = latitude.size
+
+    def write(self, name, variables, coords, attrs=None):
+        coords = {
+            "latitude": ("cell", self.latitude),
+            "longitude": ("cell", self.longitude),
+            **coords,
+        }
+        data = xr.Dataset(variables, coords=coords, attrs=attrs or {})
+        return str(write_store(data, self.folder / f"{name}.zarr", digest="d"))
+
+    def cells(self):
+        area = cell_area_m2(self.latitude, step_deg=30.0)
+        variables = {
+            "cell_area": ("cell", area, {"units": "m2"}),
+            "land_fraction": ("cell", np.full(self.n, 0.8)),
+        }
+        return self.write("cells", variables, {}, {"step_deg": 30.0})
+
+    def wetlands(self, year):
+        month = np.arange(12)[None, :, None]
+        share = 0.05 + 0.02 * np.sin(month / 2) + 0.01 * np.arange(2)[:, None, None]
+        wet = np.broadcast_to(share, (2, 12, self.n)).astype(np.float32)
+        dims = ("extent", "time", "cell")
+        variables = {
+            "wetland_fraction": (dims, wet, {"units": "1"}),
+            "upland_fraction": (dims, 0.8 - wet, {"units": "1"}),
+        }
+        coords = {"extent": ["monthly", "static"], "time": _months(year)}
+        return self.write(f"wetlands_{year}", variables, coords)
+
+    def truth(self, target, years):
+        level = {"emission": 1e-9, "consumption": 1e-11}[target]
+        warmth = np.cos(np.deg2rad(self.latitude))
+        month = np.arange(12 * len(years))[:, None]
+        return level * (1 + warmth + 0.3 * np.sin(month / 2 + self.longitude))
+
+    def fluxes(self, target, year, flux, members):
+        dims = ("member", "time", "cell")
+        variables = {"flux": (dims, flux.astype(np.float32), {"units": "kg m-2 s-1"})}
+        coords = {"member": list(members), "time": _months(year)}
+        return self.write(f"fluxes_{target}_{year}", variables, coords)
+
+    def world_truth(self, truths, years, grid, is_cell):
+        dims = ("time", "latitude", "longitude")
+        variables = {}
+        for target, truth in truths.items():
+            maps = np.full((len(truth), is_cell.size), np.nan)
+            maps[:, is_cell] = truth
+            maps = maps.reshape(-1, *grid.shape)
+            zonal = maps.mean(axis=2, keepdims=True)
+            variables[FLUX_NAMES[target]] = (dims, maps)
+            ceiling = (dims, np.broadcast_to(zonal, maps.shape))
+            variables[f"{FLUX_NAMES[target]}_ceiling"] = ceiling
+        coords = {
+            "time": np.concatenate([_months(year) for year in years]),
+            "latitude": grid.latitude,
+            "longitude": grid.longitude,
+        }
+        data = xr.Dataset(variables, coords=coords)
+        return str(write_store(data, self.folder / "truth.zarr", digest="d"))
+
+
+def _months(year):
+    return np.arange(f"{year}-01", f"{year + 1}-01", dtype="datetime64[M]").astype("datetime64[ns]")
+
+
+def _summarize(budgets, folder):
+    table = pd.concat([pd.read_csv(path, dtype={"member": str}) for path in budgets])
+    keys = ["target", "region_system", "region", "extent"]
+    annual = table.groupby([*keys, "member", "year"])["mass_tg"].sum()
+    mean = annual.groupby(keys).mean().reset_index(name="mean_tg")
+    pooled = mean.groupby(keys[:-1])["mean_tg"].mean().reset_index().assign(extent="all")
+    rows = pd.concat([mean, pooled])
+    rows = rows.assign(q05_tg=0.8 * rows["mean_tg"], q95_tg=1.2 * rows["mean_tg"])
+    path = folder / "global_budget.csv"
+    rows.to_csv(path, index=False, float_format="%.6g")
+    return str(path)
