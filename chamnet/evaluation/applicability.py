@@ -113,7 +113,7 @@ def fit_applicability(
     names = list(names) or [f"feature {i}" for i in range(features.shape[1])]
     _check_places(features, clusters, names)
     mean, spread = features.mean(axis=0), features.std(axis=0)
-    kept = spread > MIN_SPREAD * np.maximum(np.abs(mean), MIN_SPREAD)
+    kept = spread > MIN_SPREAD * np.abs(mean)
     if not kept.any():
         raise InputError(f"no feature differs among the {len(features)} places: {names}")
     if not kept.all():

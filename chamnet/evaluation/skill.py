@@ -14,7 +14,7 @@ import pandas as pd
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData
 from chamnet.metrics import METRICS, r2
 from chamnet.provenance import write_text
-from chamnet.timeaxis import N_MONTHS, month_of_step
+from chamnet.timeaxis import month_of_step
 
 COLUMNS = (
     "target", "model", "protocol", "context", "level", "metric", "value", "lower", "upper",
@@ -207,8 +207,15 @@ def _differences(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
                     "level": "site_median", "metric": "r2_difference",
                     "value": pairs.median(), "lower": lower, "upper": upper,
                     "compared_with": other, "n_seeds": frame["seed"].nunique(),
-                    "n_observations": np.nan, "n_places": len(pairs),
+                    "n_observations": _count(frame, model, context, pairs.index),
+                    "n_places": len(pairs),
                 }  # fmt: skip
+
+
+def _count(frame: pd.DataFrame, model: str, context: str, places: pd.Index) -> int:
+    """Windows of these places, of one seed."""
+    chosen = frame[(frame["model"] == model) & (frame["context"] == context)]
+    return int(chosen["place"].isin(places).sum()) // max(1, chosen["seed"].nunique())
 
 
 def _skill_of_sites(frame: pd.DataFrame) -> pd.DataFrame:
@@ -248,8 +255,3 @@ def bootstrap_median(
     tail = (1 - CONFIDENCE) / 2
     lower, upper = np.quantile(medians, [tail, 1 - tail])
     return float(lower), float(upper)
-
-
-def n_months_of(frame: pd.DataFrame) -> int:
-    """Number of distinct months of the year that are scored, at most 12."""
-    return min(N_MONTHS, frame["month"].nunique())
