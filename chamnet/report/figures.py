@@ -1,0 +1,322 @@
+"""Figures of budgets: beside references, over the seasons, over the years; maps elsewhere.
+
+Every function writes a PNG and a PDF of the same name; units stand on every axis.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from chamnet.budget.references import find_reference, read_literature
+from chamnet.report.mapfigures import plot_maps as plot_maps
+from chamnet.report.style import (
+    COLORS,
+    GRAY,
+    INK,
+    LABELS,
+    LIGHT,
+    PAGE_IN,
+    build_figure,
+    in_style,
+    write_figure,
+)
+
+logger = logging.getLogger(__name__)
+
+SYSTEMS = {"globe": 1, "gcp_bands": 3, "gcp_regions": 18}
+MONTHS = "JFMAMJJASOND"
+QUANTILES = [0.05, 0.95]
+MARKERS = "sD^vP*"
+DASHES = ("--", ":", "-.")
+
+
+def read_budget(csv: str | os.PathLike) -> pd.DataFrame:
+    """Table of ``global_budget.csv``."""
+    return pd.read_csv(csv, keep_default_na=False, na_values=["", "nan"], dtype={"extent": str})
+
+
+@in_style
+def plot_budgets(
+    *, csv: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
+) -> list[Path]:
+    """Budgets with 90 % intervals beside the published ranges: globe, bands, 18 regions.
+
+    Parameters
+    ----------
+    csv : ``global_budget.csv``
+    out : path of the PNG; the PDF lies beside it
+    synthetic : whether the figure says so
+    """
+    table = read_budget(csv)
+    targets = [target for target in LABELS if target in set(table["target"])]
+    systems = [system for system in SYSTEMS if system in set(table["region_system"])]
+    heights = [SYSTEMS[system] + 0.6 for system in systems]
+    figure = build_figure(PAGE_IN, 1.4 + 0.27 * sum(heights))
+    grid = figure.subplots(
+        len(systems), len(targets), squeeze=False, sharey="row", height_ratios=heights
+    )
+    for row, system in enumerate(systems):
+        names = _region_order(table, system)
+        for column, target in enumerate(targets):
+            axes = grid[row, column]
+            _draw_system(axes, table, target=target, system=system, names=names)
+            if row == 0:
+                axes.set_title(LABELS[target], color=COLORS[target])
+            if row == len(systems) - 1:
+                axes.set_xlabel("Tg CH$_4$ yr$^{-1}$")
+    extents = sorted(set(table["extent"]) - {"all"})
+    figure.legend(handles=_budget_legend(extents), loc="outside lower center", ncols=3, fontsize=7)
+    return write_figure(figure, out, synthetic=synthetic)
+
+
+def show_region(name: str) -> str:
+    """Name of a region as readers see it."""
+    shown = {"globe": "Globe", "Korean_Japan": "Korea and Japan"}.get(name)
+    return shown or (name.replace("-", "\u2013") if name[0].isdigit() else name.replace("_", " "))
+
+
+def _region_order(table: pd.DataFrame, system: str) -> list[str]:
+    rows = table[(table["region_system"] == system) & (table["extent"] == "all")]
+    names = list(dict.fromkeys(rows["region"]))
+    if system != "gcp_regions":
+        return names
+    first = rows[rows["target"] == rows["target"].iloc[0]].set_index("region")["mean_tg"]
+    return list(first.sort_values(ascending=False).index)
+
+
+def _draw_system(
+    axes: Axes, table: pd.DataFrame, *, target: str, system: str, names: list[str]
+) -> None:
+    is_system = (table["target"] == target) & (table["region_system"] == system)
+    rows = table[is_system].set_index(["region", "extent"])
+    for place, name in enumerate(names):
+        _draw_references(axes, place, target=target, system=system, name=name)
+        _draw_budget(axes, place, rows.loc[name], color=COLORS[target])
+    axes.set_yticks(range(len(names)), [show_region(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    lowest = min((line.get_xdata()[0] for line in axes.lines), default=0.0)
+    patches = [patch.get_x() for patch in axes.patches]
+    axes.set_xlim(left=min(0.0, lowest, *patches) if patches else 0.0)
+    axes.axvline(0, color=GRAY, linewidth=0.5, zorder=0)
+    axes.grid(axis="x", color="#eceef1", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_references(axes: Axes, place: int, *, target: str, system: str, name: str) -> None:
+    for kind, offset, width, color in (
+        ("bottom_up", 0.17, 0.26, LIGHT),
+        ("top_down", -0.17, 0.26, "#b9c0cb"),
+    ):
+        reference = find_reference(target, system, name, kind=kind)
+        if reference is None:
+            continue
+        at = place + (offset if target == "emission" else 0)
+        height = width if target == "emission" else 2 * width
+        span = reference.max_tg - reference.min_tg
+        axes.barh(at, span, left=reference.min_tg, height=height, color=color, zorder=1)
+        axes.plot(
+            [reference.mean_tg] * 2, [at - height / 2, at + height / 2], color=INK, linewidth=1
+        )
+
+
+def _draw_budget(axes: Axes, place: int, rows: pd.DataFrame, *, color: str) -> None:
+    pooled = rows.loc["all"]
+    axes.plot([pooled["q05_tg"], pooled["q95_tg"]], [place] * 2, color=color, linewidth=2.2)
+    axes.plot(pooled["mean_tg"], place, "o", color=color, markersize=5.5, zorder=4)
+    extents = sorted(set(rows.index) - {"all"})
+    for extent, marker in zip(extents, MARKERS, strict=False):
+        axes.plot(
+            rows.loc[extent, "mean_tg"],
+            place,
+            marker,
+            markerfacecolor="white",
+            markeredgecolor=color,
+            markeredgewidth=0.9,
+            markersize=3.4,
+            zorder=5,
+        )
+
+
+def _budget_legend(extents: list[str]) -> list:
+    hollow = {"color": INK, "linestyle": "none", "markerfacecolor": "white", "markersize": 4}
+    return [
+        Line2D([], [], color=INK, marker="o", linewidth=2.2, markersize=5, label="this run, 90 %"),
+        Patch(color=LIGHT, label="GCP 2008-2017, models (min-max, mean)"),
+        Patch(color="#b9c0cb", label="GCP 2008-2017, inversions (min-max, mean)"),
+        *(
+            Line2D([], [], marker=marker, label=f"wetland extent: {extent}", **hollow)
+            for extent, marker in zip(extents, MARKERS, strict=False)
+        ),
+    ]
+
+
+def _open_budget(netcdf: str | os.PathLike) -> xr.Dataset:
+    with xr.open_dataset(netcdf) as data:
+        return data.load()
+
+
+def _row_of(data: xr.Dataset, system: str, region: str) -> int | None:
+    pairs = zip(data["region_system"].values, data["region_name"].values, strict=True)
+    return next((i for i, pair in enumerate(pairs) if pair == (system, region)), None)
+
+
+def interval_of(data: xr.Dataset, values: xr.DataArray, *, target: str, row: int) -> np.ndarray:
+    """5 and 95 % of draws of a region's values, (2, ...).
+
+    Parameters
+    ----------
+    data : ``budget.nc``
+    values : (member, extent, ...)
+        Of members; each draw scales its member's by the draw's total over the member's own.
+    """
+    chosen = data.sel(target=target).isel(region=row)
+    annual = chosen["mass_tg"].sum("month").mean("year")  # (member, extent)
+    draws = chosen["draw_tg"].dropna("draw")
+    member = chosen["draw_member"].sel(draw=draws["draw"]).astype(int).values
+    own = annual.isel(member=xr.DataArray(member, dims="draw"))
+    factor = (draws / own.where(own > 0)).fillna(1.0)
+    drawn = values.isel(member=xr.DataArray(member, dims="draw")) * factor
+    return drawn.quantile(QUANTILES, dim=["draw", "extent"]).transpose("quantile", ...).values
+
+
+@in_style
+def plot_seasons(
+    *, netcdf: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
+) -> list[Path]:
+    """Seasonal cycles of the latitude bands, with 90 % intervals, both targets.
+
+    Parameters
+    ----------
+    netcdf : ``budget.nc``
+    out, synthetic : as ``plot_budgets``
+    """
+    data = _open_budget(netcdf)
+    targets = [target for target in LABELS if target in data["target"].values]
+    rows = [i for i, system in enumerate(data["region_system"].values) if system == "gcp_bands"]
+    rows = rows or [0]
+    figure = build_figure(PAGE_IN, 0.5 + 1.9 * len(targets))
+    grid = figure.subplots(len(targets), len(rows), squeeze=False, sharex=True)
+    for line, target in zip(grid, targets, strict=True):
+        for axes, row in zip(line, rows, strict=True):
+            _draw_season(axes, data, target=target, row=row)
+        line[0].set_ylabel(f"{LABELS[target]}\nTg CH$_4$ month$^{{-1}}$", color=COLORS[target])
+    handles = [_plain_line(str(e), d) for e, d in zip(data["extent"].values, DASHES, strict=False)]
+    handles += [_plain_line("all extents", "-", width=1.8), Patch(color=LIGHT, label="90 %")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7)
+    figure.align_ylabels()
+    for axes, row in zip(grid[0], rows, strict=True):
+        axes.set_title(show_region(str(data["region_name"].values[row])))
+    return write_figure(figure, out, synthetic=synthetic)
+
+
+def _plain_line(label: str, dash: str, *, width: float = 0.8) -> Line2D:
+    return Line2D([], [], color=INK, linestyle=dash, linewidth=width, label=label)
+
+
+def _draw_season(axes: Axes, data: xr.Dataset, *, target: str, row: int) -> None:
+    monthly = data["mass_tg"].sel(target=target).isel(region=row).mean("year")
+    low, high = interval_of(data, monthly, target=target, row=row)
+    month = np.arange(1, 13)
+    axes.fill_between(month, low, high, color=COLORS[target], alpha=0.22, linewidth=0)
+    for extent, dash in zip(data["extent"].values, DASHES, strict=False):
+        line = monthly.sel(extent=extent).mean("member")
+        axes.plot(month, line, dash, color=COLORS[target], linewidth=0.8)
+    mean = monthly.mean(["member", "extent"])
+    axes.plot(month, mean, color=COLORS[target], linewidth=1.8)
+    axes.set_xticks(month, list(MONTHS))
+    axes.set_axisbelow(True)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="#eceef1", linewidth=0.6)
+
+
+@in_style
+def plot_series(
+    *, netcdf: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
+) -> list[Path]:
+    """Annual budgets of the globe and the latitude bands, with 90 % intervals.
+
+    Parameters
+    ----------
+    netcdf : ``budget.nc``
+    out, synthetic : as ``plot_budgets``
+    """
+    data = _open_budget(netcdf)
+    targets = [target for target in LABELS if target in data["target"].values]
+    figure = build_figure(PAGE_IN, 4.6)
+    grid = figure.subplots(2, len(targets), squeeze=False, height_ratios=[3, 2])
+    names = [show_region(str(n)) for n in data["region_name"].values]
+    for (upper, lower), target in zip(grid.T, targets, strict=True):
+        _draw_years(upper, data, target=target, row=_row_of(data, "globe", "globe") or 0)
+        _draw_literature(upper, target=target, last_year=int(data["year"][-1]))
+        upper.set_title(f"{LABELS[target]}, globe", color=COLORS[target])
+        for row, dash in zip(_bands(data), ("-", "--", ":"), strict=False):
+            _draw_years(lower, data, target=target, row=row, dash=dash, label=names[row])
+        lower.set_title("Latitude bands")
+        lower.legend(fontsize=7, ncols=3, loc="upper left", handlelength=3.2)
+        lower.set_ylim(bottom=0, top=lower.get_ylim()[1] * 1.3)
+        lower.set_xlabel("year")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("Tg CH$_4$ yr$^{-1}$")
+    figure.align_ylabels()
+    return write_figure(figure, out, synthetic=synthetic)
+
+
+def _bands(data: xr.Dataset) -> list[int]:
+    return [i for i, system in enumerate(data["region_system"].values) if system == "gcp_bands"]
+
+
+def _draw_years(
+    axes: Axes, data: xr.Dataset, *, target: str, row: int, dash: str = "-", label: str = ""
+) -> None:
+    annual = data["mass_tg"].sel(target=target).isel(region=row).sum("month")
+    low, high = interval_of(data, annual, target=target, row=row)
+    years = data["year"].values
+    axes.fill_between(years, low, high, color=COLORS[target], alpha=0.2, linewidth=0)
+    mean = annual.mean(["member", "extent"])
+    style = {"color": COLORS[target], "linestyle": dash, "linewidth": 1.6}
+    axes.plot(years, mean, marker="" if label else "o", markersize=3, label=label or None, **style)
+    axes.set_xticks(years[:: -(-len(years) // 5)])
+    axes.set_axisbelow(True)
+    axes.set_xlim(years[0] - 0.5, years[-1] + 0.5)
+    axes.grid(axis="y", color="#eceef1", linewidth=0.6)
+
+
+def _draw_literature(axes: Axes, *, target: str, last_year: int) -> None:
+    """Published global ranges as bars beside the years, each with its period."""
+    spans = [
+        (find_reference(target, "globe", "globe", kind=kind), f"GCP 2008\u201317, {who}")
+        for kind, who in (("bottom_up", "models"), ("top_down", "inversions"))
+    ]
+    table = read_literature()
+    is_newer = (table["target"] == target) & table["source"].str.contains("2025, Global")
+    spans += [
+        (row, f"GMB {row.first_year}\u2013{row.last_year % 100:02d}")
+        for row in table[is_newer & (table["first_year"] == 2010)].itertuples()
+    ]
+    spans = [(row, text) for row, text in spans if row is not None]
+    left, right = axes.get_xlim()
+    step = 0.11 * (right - left)
+    for place, (row, text) in enumerate(spans):
+        x = right + (place + 0.5) * step
+        axes.bar(x, row.max_tg - row.min_tg, 0.5 * step, bottom=row.min_tg, color=LIGHT)
+        axes.hlines(row.mean_tg, x - 0.25 * step, x + 0.25 * step, color=INK, linewidth=1)
+        axes.annotate(
+            text,
+            (x, 0.02),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            fontsize=6,
+            ha="center",
+            va="bottom",
+        )
+    axes.set_xlim(left, right + step * len(spans))
+    axes.set_ylim(bottom=0)
