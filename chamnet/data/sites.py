@@ -35,7 +35,7 @@ def read_site_table(sites: str, *, licences: str | None = None) -> pd.DataFrame:
         bad = table.index[~(values.abs() <= bound)]
         if bad.size:
             raise InputError(
-                f"{sites}: {column} of {bad[0]!r} is {table.loc[bad[0], column]!r}, expected a "
+                f"{sites}: {column} of {bad[0]!r} is {str(table.loc[bad[0], column])!r}, expected a "
                 f"number from -{bound} to {bound}"
             )
         table[column] = values
@@ -59,17 +59,18 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a CSV")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head = list(itertools.islice(csv.reader(file), 2))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = list(itertools.islice(csv.reader(file), 2))
+        table = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
+    except (ValueError, csv.Error, pd.errors.ParserError) as error:  # of text, and of an empty file
+        raise InputError(f"{path}: cannot be read as a table parted by commas: {error}") from error
     if len(head) == 2 and (len(head[0]) < 2 or len(head[1]) > len(head[0])):
         raise InputError(
             f"{path}: the first row {head[1][:4]} does not fit the header of {len(head[0])} "
             "columns, expected values parted by commas with decimal points (a decimal comma?)"
         )
-    try:
-        return pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table parted by commas: {error}") from error
+    return table
 
 
 def _read_by_id(path: str, *, columns: Iterable[str]) -> pd.DataFrame:
