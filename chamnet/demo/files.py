@@ -53,7 +53,7 @@ class Era5Writer:
 
     def __init__(self, path: Path, grid: Grid, days: np.ndarray) -> None:
         import zarr
-        from zarr.codecs import ZstdCodec
+        from zarr.codecs import BloscCodec
 
         self._shape = grid.shape
         self._order = np.argsort(grid.longitude % 360, kind="stable")
@@ -80,7 +80,7 @@ class Era5Writer:
                 chunks=(1, *grid.shape),
                 shards=(DAYS_PER_SHARD, *grid.shape),
                 dimension_names=["valid_time", "latitude", "longitude"],
-                compressors=[ZstdCodec(level=1)],
+                compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", typesize=4)],
                 fill_value=np.nan,
             )
             array.attrs.update(

@@ -7,7 +7,7 @@ import numpy as np
 from chamnet.constants import SECONDS_PER_DAY, ZERO_CELSIUS_K
 from chamnet.demo.climate import Climate, block_mean
 from chamnet.demo.surface import Ground
-from chamnet.demo.weather import round_mantissa
+from chamnet.demo.weather import round_weather
 from chamnet.grid import Grid, cell_area_m2
 from chamnet.simulation.parameters import Parameters
 from chamnet.simulation.run import LONGWAVE, REQUIRED, ProcessModel, Simulated, State
@@ -16,6 +16,7 @@ from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predic
 
 LOCAL_SPREAD = 0.15  # log; how much a tower's or chamber's spot differs from its cell
 LOCAL_WATER_TABLE_M = 0.02
+MONTHLY = ("emission", "emission_told", "consumption", "consumption_told", "surplus", "thawed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Truth:
         water, snow = np.zeros_like(temperature), np.zeros_like(temperature)
         water[:, index], snow[:, index] = result.soil_water.T, result.snow.T
         soil = {"soil_temperature": temperature, "soil_water": water, "snow": snow}
-        return {name: round_mantissa(values) for name, values in soil.items()}
+        return round_weather(soil)
 
 
 @dataclasses.dataclass

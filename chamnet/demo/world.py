@@ -152,7 +152,7 @@ def _write_rasters(folder: Path, world: World) -> None:
 def _place_towers(world: World, n_towers: int) -> tuple[network.Places, np.ndarray]:
     """Towers in cells with wetlands, and the Koppen zone of every land cell."""
     ground = world.ground
-    koppen = read_koppen(ground.latitude, ground.longitude)
+    koppen = read_koppen(ground.latitude, ground.longitude, spread_deg=world.grid.step_deg / 4)
     share = build_static_extent(world.fine)
     wetland = world.means_of_cells(share)
     towers = network.place_network(

@@ -33,20 +33,21 @@ def build_class_weights(
 
     Notes
     -----
-    Tundra where the warmest month stays below 10 degC, the tropics where the coldest is
+    Tundra where the warmest month stays below 10-12 degC, the tropics where the coldest is
     above 15 degC (Koppen's limits, eased over a few K); peatlands between them turn from fen
-    to bog below pH 5 (Rydin and Jeglum 2013, The Biology of Peatlands, ch. 2).
+    to bog where the mineral soil around is below pH 5.6, the peat itself being more acid
+    (Rydin and Jeglum 2013, The Biology of Peatlands, ch. 2).
     """
-    tundra = _rise((11 - warmest) / 1.2)
+    tundra = _rise((12 - warmest) / 1.2)
     tropical = (1 - tundra) * _rise((coldest - 14) / 2.0)
-    warm = (1 - tundra - tropical) * _rise((coldest - 2) / 2.5)
+    warm = (1 - tundra - tropical) * _rise((coldest + 5) / 2.5)
     peat = np.clip(1 - tundra - tropical - warm, 0, 1)
-    acid = _rise((5.3 - phh2o) / 0.4)
+    acid = _rise((5.6 - phh2o) / 0.3)
     wooded = np.clip(forest * 1.2, 0, 1)
     shares = {
         "wet_tundra": tundra,
         "bog": peat * acid * 0.9,
-        "fen": peat * (1 - acid * 0.9) * 0.85 + warm * 0.2,
+        "fen": peat * (1 - acid * 0.9) * 0.9 + warm * 0.15,
         "marsh": peat * (1 - acid * 0.9) * 0.15
         + warm * (0.8 - 0.5 * wooded)
         + tropical * (1 - 0.8 * wooded),

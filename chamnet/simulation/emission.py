@@ -10,11 +10,12 @@ import dataclasses
 
 import numpy as np
 
-from chamnet.simulation.soil import LAYER_BOTTOM_M, LAYER_THICKNESS_M, LAYER_TOP_M, ice_fraction
+from chamnet.simulation.soil import LAYER_BOTTOM_M, LAYER_THICKNESS_M, LAYER_TOP_M
 
 PRODUCING_LAYERS = 4  # the organic matter ends within them, at 0.6 m
-COLUMN_DEPTH_M = float(LAYER_BOTTOM_M[PRODUCING_LAYERS - 1])
+STORE_DEPTH_M = 0.3  # below the water table, where the methane is dissolved; set, see step_column
 PORE_FRACTION = 0.8
+STORE_LITERS = 1000 * PORE_FRACTION * STORE_DEPTH_M  # m-2
 EBULLITION_PER_DAY = 24.0  # 1 h-1, WH eq. 14
 EBULLITION_FROM = 500.0  # umol L-1, WH section 2.5
 PLANT_PER_DAY = 0.24  # 0.01 h-1, WH eq. 16
@@ -155,9 +156,10 @@ def step_column(
     made: np.ndarray,
     table: np.ndarray,
     temperature: np.ndarray,
+    ice: np.ndarray,
     plant_conductance: np.ndarray,
     rooting_depth: np.ndarray,
-    growth_start: np.ndarray,
+    growth: np.ndarray,
     vmax: np.ndarray,
     km: np.ndarray,
     oxidation_q10: np.ndarray,
@@ -170,10 +172,14 @@ def step_column(
     storage : (column,), umol m-2
     made : (column,), umol m-2 in the day
     table : (column,), m above the surface
-    temperature : (layer, column), degC
+    temperature : (column,), degC
+        Of the root zone, the aerated soil.
+    ice : (column,), 0 to 1
+        Of the topmost layer.
     plant_conductance : (column,), 1
         Tveg times the site's plant transport, 0 to 15.
-    rooting_depth, growth_start, vmax, km, oxidation_q10, reference : (column,)
+    growth : (column,), 0 to 4
+    rooting_depth, vmax, km, oxidation_q10, reference : (column,)
         As the functions above have them.
 
     Returns
@@ -184,23 +190,21 @@ def step_column(
     -----
     made = oxidation + surface + change of storage, exactly. Bubbles go straight up under
     standing water; below the surface they end in the aerated soil, as diffusion does.
+    The store is the 0.3 m below the water table and moves with it; roots reach a share of it.
     """
     depth = np.maximum(-table, 0)
-    liters = 1000 * PORE_FRACTION * np.maximum(COLUMN_DEPTH_M - depth, 0.05)
-    is_open = 1 - CLOSED_BY_ICE * ice_fraction(temperature[0])
-    by_water = _diffusion_per_day(table, liters) * is_open
-    roots = np.clip(1 - depth / (2 * rooting_depth), 0, 1)
-    by_plants = (
-        PLANT_PER_DAY * plant_conductance * roots * plant_growth(temperature[1], start=growth_start)
-    )
+    is_open = 1 - CLOSED_BY_ICE * ice
+    by_water = _diffusion_per_day(table) * is_open
+    roots = np.clip((2 * rooting_depth - depth) / (STORE_DEPTH_M + rooting_depth), 0, 1)
+    by_plants = PLANT_PER_DAY * plant_conductance * roots * growth
     storage_after, bubbles = _drain(
-        storage + made, by_water + by_plants, EBULLITION_PER_DAY * is_open, EBULLITION_FROM * liters
+        storage + made, by_water + by_plants, EBULLITION_PER_DAY * is_open
     )
     diffused, led = by_water * storage_after, by_plants * storage_after
     passed = passed_fraction(
         diffused + bubbles,
         depth=depth,
-        temperature=temperature[1],
+        temperature=temperature,
         vmax=vmax,
         km=km,
         q10=oxidation_q10,
@@ -217,16 +221,17 @@ def step_column(
     )
 
 
-def _diffusion_per_day(table: np.ndarray, liters: np.ndarray) -> np.ndarray:
+def _diffusion_per_day(table: np.ndarray) -> np.ndarray:
     """Share of the storage that diffuses up in a day: WH eq. 9 over 0.1 m and standing water."""
     length = 0.1 + np.maximum(table, 0)
-    return DIFFUSION_WATER_M2_S * 86_400 / (length * liters / (1000 * PORE_FRACTION))
+    return DIFFUSION_WATER_M2_S * 86_400 / (length * STORE_DEPTH_M)
 
 
 def _drain(
-    available: np.ndarray, slow: np.ndarray, fast: np.ndarray, threshold: np.ndarray
+    available: np.ndarray, slow: np.ndarray, fast: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Backward Euler: linear losses, and bubbles of what exceeds the threshold (WH eq. 14)."""
+    threshold = EBULLITION_FROM * STORE_LITERS
     calm = available / (1 + slow)
     bubbling = (available + fast * threshold) / (1 + slow + fast)
     is_bubbling = calm > threshold

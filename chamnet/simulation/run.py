@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 REQUIRED = ("air_temperature", "precipitation_flux", "surface_downwelling_shortwave_flux_in_air")
 LONGWAVE = "surface_downwelling_longwave_flux_in_air"  # used where it is there
 ROOT_ZONE_M = 0.3  # depth of the upland bucket, and of Curry's layer
+DAYS_OF_LEAVES = 21.0  # memory of leaves, Walter and Heimann (2000) use a monthly one
 UPTAKE_LAYER = 1  # 0.05 to 0.15 m, where methanotrophs are most active
 
 
@@ -107,10 +108,11 @@ class State:
 
     Attributes
     ----------
-    upland, wetland : (layer, cell), degC
+    upland, wetland : (layer, cell), J m-2
+        Enthalpy of the two kinds of ground.
     snow, water : (cell,), kg m-2
-    npp : (cell,), 1
-        Of the last three weeks.
+    npp, season : (cell,), 1; degC
+        Production and root-zone temperature of the last weeks: leaves follow slowly.
     table : (column,), m above the surface
     methane : (column,), umol m-2
     """
@@ -120,6 +122,7 @@ class State:
     snow: np.ndarray
     water: np.ndarray
     npp: np.ndarray
+    season: np.ndarray
     table: np.ndarray
     methane: np.ndarray
 
@@ -191,15 +194,18 @@ class ProcessModel:
 
     def initial_state(self, drivers: dict[str, np.ndarray]) -> State:
         """State to spin up from: the mean of the drivers' years, wetlands at their target."""
-        air = drivers["air_temperature"].mean(axis=1, dtype=float) - ZERO_CELSIUS_K
+        daily = drivers["air_temperature"] - np.float32(ZERO_CELSIUS_K)
+        air = daily.mean(axis=1, dtype=float)
         level = np.repeat(air[None], soil.N_LAYERS, axis=0)
         n_cells, n_columns = self.land.n_cells, self.column_cell.size
         return State(
-            upland=level,
-            wetland=level.copy(),
-            snow=np.zeros(n_cells),
+            upland=soil.join_heat(level, soil.UPLAND_HEAT),
+            wetland=soil.join_heat(level, soil.WETLAND_HEAT),
+            snow=np.where(_keeps_snow(daily, drivers["precipitation_flux"]), 1.0, 0.0)
+            * soil.MOST_SNOW_KG_M2,
             water=0.5 * (self._wilting + self._field),
             npp=np.zeros(n_cells),
+            season=air,
             table=np.clip(self._target, -0.5, 0.3),
             methane=np.full(n_columns, 50_000.0),
         )
@@ -218,7 +224,8 @@ class ProcessModel:
         ----------
         drivers : as ``simulate``, a year
         tolerance_k : K
-            Largest change of a soil temperature between the ends of two years.
+            Largest change of a soil temperature between the ends of two years, but for the
+        hundredth of the cells where permafrost takes decades.
         tolerance_share : 1
             Largest change of the methane of all columns together.
         most_years : the end in any case, with a warning
@@ -226,12 +233,12 @@ class ProcessModel:
         state = self.initial_state(drivers)
         for year in range(1, most_years + 1):
             before, state = state, self.simulate(drivers, state=state).state
-            warming = np.quantile(np.abs(state.upland - before.upland), 0.99)
-            warming = max(warming, np.quantile(np.abs(state.wetland - before.wetland), 0.99))
-            share = abs(state.methane.sum() / before.methane.sum() - 1)
-            logger.info(
-                "spin-up year %d: soil moved by %.2f K, methane by %.3f", year, warming, share
+            warming = max(
+                _largest_change(before.upland, state.upland, soil.UPLAND_HEAT),
+                _largest_change(before.wetland, state.wetland, soil.WETLAND_HEAT),
             )
+            share = abs(state.methane.sum() / before.methane.sum() - 1)
+            logger.info("spin-up %d: soil moved by %.2f K, methane by %.3f", year, warming, share)
             if warming < tolerance_k and share < tolerance_share:
                 return state
         logger.warning("spin-up: soil still moves by %.2f K after %d years", warming, most_years)
@@ -275,8 +282,10 @@ class ProcessModel:
         """One day: snow, heat, water, table, methane."""
         air, potential = weather.air[day], weather.potential[day]
         snow, supply = soil.step_snow(state.snow, precipitation=weather.rain[day], air=air)
-        upland = soil.step_temperature(state.upland, air=air, snow=snow, heat=soil.UPLAND_HEAT)
-        wetland = soil.step_temperature(state.wetland, air=air, snow=snow, heat=soil.WETLAND_HEAT)
+        upland = soil.step_heat(state.upland, air=air, snow=snow, heat=soil.UPLAND_HEAT)
+        wetland = soil.step_heat(state.wetland, air=air, snow=snow, heat=soil.WETLAND_HEAT)
+        ground = soil.split_heat(upland, soil.UPLAND_HEAT)
+        wet = soil.split_heat(wetland, soil.WETLAND_HEAT)
         potential = potential * (snow < 1)
         water = soil.step_soil_water(
             state.water,
@@ -285,30 +294,42 @@ class ProcessModel:
             wilting=self._wilting,
             field=self._field,
             full=self._full,
-            is_frozen=soil.ice_fraction(upland[1]),
+            is_frozen=ground[1][UPTAKE_LAYER],
         )
-        npp = state.npp + (weather.npp[day] - state.npp) / 21
-        table, methane, fluxes = self._step_columns(state, wetland, supply, potential, npp)
-        out.keep(day, fluxes.surface, table, upland, water, snow)
-        return State(upland, wetland, snow, water, npp, table, methane)
+        state = State(
+            upland=upland,
+            wetland=wetland,
+            snow=snow,
+            water=water,
+            npp=state.npp + (weather.npp[day] - state.npp) / DAYS_OF_LEAVES,
+            season=state.season + (wet[0][1] - state.season) / DAYS_OF_LEAVES,
+            table=state.table,
+            methane=state.methane,
+        )
+        state.table, state.methane, surface = self._step_columns(
+            state, *wet, supply=supply, potential=potential
+        )
+        out.keep(day, state, ground, surface)
+        return state
 
     def _step_columns(
         self,
         state: State,
-        wetland: np.ndarray,
+        temperature: np.ndarray,
+        ice: np.ndarray,
+        *,
         supply: np.ndarray,
         potential: np.ndarray,
-        npp: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray, emission.ColumnFluxes]:
-        """Water table and methane of the columns, (column,)."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Water table, stored methane and surface flux of the columns, (column,)."""
         cell, mixed = self.column_cell, self._mixed
-        temperature = wetland[: emission.PRODUCING_LAYERS, cell]
+        temperature = temperature[: emission.PRODUCING_LAYERS, cell]
         table = soil.step_water_table(
             state.table,
             supply=supply[cell],
             potential=potential[cell],
             target=self._target,
-            is_frozen=soil.ice_fraction(temperature[1]),
+            is_frozen=ice[1, cell],
         )
         made = emission.production(
             temperature=temperature,
@@ -317,29 +338,30 @@ class ProcessModel:
             rate=self._rate,
             q10=self._q10,
             reference=mixed["reference_temperature"],
-            npp=npp[cell],
+            npp=state.npp[cell],
         )
         methane, fluxes = emission.step_column(
             state.methane,
             made=made,
             table=table,
-            temperature=temperature,
+            temperature=temperature[1],
+            ice=ice[0, cell],
             plant_conductance=mixed["plant_conductance"] * self.traits.plants,
             rooting_depth=mixed["rooting_depth"],
-            growth_start=mixed["growth_start"],
+            growth=emission.plant_growth(state.season[cell], start=mixed["growth_start"]),
             vmax=mixed["vmax"],
             km=mixed["km"],
             oxidation_q10=mixed["oxidation_q10"],
             reference=mixed["reference_temperature"],
         )
-        return table, methane, fluxes
+        return table, methane, fluxes.surface
 
     def _upland_consumption(self, out: "_Output") -> np.ndarray:
         """Uptake of upland soil, (time, cell), kg m-2 s-1 float32."""
         land = self.land
         temperature = out.upland[:, UPTAKE_LAYER]
         water = out.water / np.float32(1000 * ROOT_ZONE_M)
-        ice = soil.ice_fraction(temperature) * water
+        ice = out.ice * water
         as_32 = {
             name: getattr(land, name).astype(np.float32)
             for name in ("porosity", "sand", "clay", "crop_fraction")
@@ -362,24 +384,32 @@ class _Output:
         self.emission = np.empty((n_days, n_columns), np.float32)
         self.table = np.empty((n_days, n_columns), np.float32)
         self.upland = np.empty((n_days, UPTAKE_LAYER + 1, n_cells), np.float32)
+        self.ice = np.empty((n_days, n_cells), np.float32)
         self.water = np.empty((n_days, n_cells), np.float32)
         self.snow = np.empty((n_days, n_cells), np.float32)
 
     def keep(
-        self,
-        day: int,
-        surface: np.ndarray,
-        table: np.ndarray,
-        upland: np.ndarray,
-        water: np.ndarray,
-        snow: np.ndarray,
+        self, day: int, state: State, ground: tuple[np.ndarray, np.ndarray], surface: np.ndarray
     ) -> None:
-        """Keep a day; the surface flux comes in umol m-2 in the day."""
+        """Keep a day; the ground is upland, the flux comes in umol m-2 in the day."""
         self.emission[day] = nmol_m2_s_to_kg_m2_s(surface * (1000 / SECONDS_PER_DAY))
-        self.table[day] = table
-        self.upland[day] = upland[: UPTAKE_LAYER + 1]
-        self.water[day] = water
-        self.snow[day] = snow
+        self.table[day] = state.table
+        self.upland[day] = ground[0][: UPTAKE_LAYER + 1]
+        self.ice[day] = ground[1][UPTAKE_LAYER]
+        self.water[day] = state.water
+        self.snow[day] = state.snow
+
+
+def _largest_change(before: np.ndarray, after: np.ndarray, heat: soil.HeatProperties) -> float:
+    """Change of temperature that 99 % of the layers and cells stay within, K."""
+    change = soil.split_heat(after, heat)[0] - soil.split_heat(before, heat)[0]
+    return float(np.quantile(np.abs(change), 0.99))
+
+
+def _keeps_snow(air: np.ndarray, precipitation: np.ndarray) -> np.ndarray:
+    """Whether more snow falls than melts over the days, (cell,); such snow never goes."""
+    falls = precipitation * SECONDS_PER_DAY * np.clip((1 - air) / 2, 0, 1)
+    return falls.sum(axis=1) > soil.MELT_KG_M2_DAY_K * np.maximum(air, 0).sum(axis=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ N_LAYERS = LAYER_THICKNESS_M.size
 LATENT_HEAT_FUSION = 334e3  # J kg-1
 LATENT_HEAT_VAPORIZATION = 2.45e6  # J kg-1, FAO-56 eq. 8
 STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
-FREEZING_WIDTH_K = 1.0  # pore water freezes between -1 and 0 C
 SNOW_DENSITY = 250.0  # kg m-3
 SNOW_CONDUCTIVITY = 0.25  # W m-1 K-1, Sturm et al. (1997), doi:10.3189/S0022143000002781
 MOST_SNOW_KG_M2 = 1000.0  # beyond, snow turns to ice and leaves the column
@@ -38,14 +37,44 @@ WETLAND_HEAT = HeatProperties(conductivity=0.5, heat_capacity=3.6e6, water_fract
 UPLAND_HEAT = HeatProperties(conductivity=1.2, heat_capacity=2.2e6, water_fraction=0.2)
 
 
-def step_temperature(
-    temperature: np.ndarray, *, air: np.ndarray, snow: np.ndarray, heat: HeatProperties
-) -> np.ndarray:
-    """Soil temperature a day later: conduction under snow, with freezing.
+def split_heat(enthalpy: np.ndarray, heat: HeatProperties) -> tuple[np.ndarray, np.ndarray]:
+    """Temperature and frozen share of the water in each layer.
 
     Parameters
     ----------
-    temperature : (layer, cell), degC
+    enthalpy : (layer, cell), J m-2
+        Above that of thawed soil at 0 degC.
+    heat : properties of the ground
+
+    Returns
+    -------
+    temperature, ice : (layer, cell), degC; 0 to 1
+    """
+    ice = np.clip(enthalpy * (-1 / _latent(heat)), 0, 1)
+    return (enthalpy + _latent(heat) * ice) * (1 / _sensible(heat)), ice
+
+
+def join_heat(temperature: np.ndarray, heat: HeatProperties) -> np.ndarray:
+    """Enthalpy of soil that is all thawed above 0 degC and all frozen below, J m-2."""
+    return _sensible(heat) * temperature - _latent(heat) * (temperature < 0)
+
+
+def _sensible(heat: HeatProperties) -> np.ndarray:
+    return (LAYER_THICKNESS_M * heat.heat_capacity)[:, None]  # J m-2 K-1
+
+
+def _latent(heat: HeatProperties) -> np.ndarray:
+    return (LAYER_THICKNESS_M * LATENT_HEAT_FUSION * 1000 * heat.water_fraction)[:, None]
+
+
+def step_heat(
+    enthalpy: np.ndarray, *, air: np.ndarray, snow: np.ndarray, heat: HeatProperties
+) -> np.ndarray:
+    """Enthalpy of the soil a day later: conduction under snow, with freezing.
+
+    Parameters
+    ----------
+    enthalpy : (layer, cell), J m-2
     air : (cell,), degC
         Daily mean, the upper boundary above the snow.
     snow : (cell,), kg m-2
@@ -54,26 +83,25 @@ def step_temperature(
 
     Returns
     -------
-    (layer, cell), degC
+    (layer, cell), J m-2
 
     Notes
     -----
-    Backward Euler on the heat equation; latent heat as an apparent heat capacity over
-    the freezing range, Bonan (2019), Climate Change and Terrestrial Ecosystem Modeling,
-    eqs. 5.20 and 5.37.
+    Backward Euler on the heat equation, Bonan (2019), Climate Change and Terrestrial
+    Ecosystem Modeling, eq. 5.20. Layers in which water freezes or thaws resist by its latent
+    heat; what a layer gains is booked as enthalpy, so that energy is kept exactly.
     """
-    dz = LAYER_THICKNESS_M
-    inner = 2 * heat.conductivity / (dz[:-1] + dz[1:])  # W m-2 K-1 between layers
-    top = 1 / (dz[0] / (2 * heat.conductivity) + snow * (1 / (SNOW_DENSITY * SNOW_CONDUCTIVITY)))
-    is_freezing = (temperature < 0) & (temperature > -FREEZING_WIDTH_K)
-    latent = LATENT_HEAT_FUSION * 1000 * heat.water_fraction / FREEZING_WIDTH_K
-    capacity = (dz / SECONDS_PER_DAY)[:, None] * (heat.heat_capacity + latent * is_freezing)
-    right = capacity * temperature
+    dz, day = LAYER_THICKNESS_M, SECONDS_PER_DAY
+    temperature, ice = split_heat(enthalpy, heat)
+    inner = day * 2 * heat.conductivity / (dz[:-1] + dz[1:])  # J m-2 K-1 between layers
+    top = day / (dz[0] / (2 * heat.conductivity) + snow * (1 / (SNOW_DENSITY * SNOW_CONDUCTIVITY)))
+    capacity = _sensible(heat) + _latent(heat) * ((ice > 0) & (ice < 1))
+    diagonal, right = capacity.copy(), capacity * temperature
     right[0] += top * air
-    capacity[0] += top
-    capacity[:-1] += inner[:, None]
-    capacity[1:] += inner[:, None]
-    return _solve_chain(capacity, inner, right)
+    diagonal[0] += top
+    diagonal[:-1] += inner[:, None]
+    diagonal[1:] += inner[:, None]
+    return enthalpy + capacity * (_solve_chain(diagonal, inner, right) - temperature)
 
 
 def _solve_chain(diagonal: np.ndarray, coupling: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -86,11 +114,6 @@ def _solve_chain(diagonal: np.ndarray, coupling: np.ndarray, right: np.ndarray) 
     for i in range(N_LAYERS - 2, -1, -1):
         right[i] = (right[i] + coupling[i] * right[i + 1]) / diagonal[i]
     return right
-
-
-def ice_fraction(temperature: np.ndarray) -> np.ndarray:
-    """Share of the pore water that is frozen, any shape, 0 to 1; temperature in degC."""
-    return np.clip(-temperature / FREEZING_WIDTH_K, 0, 1)
 
 
 def step_snow(
@@ -192,12 +215,14 @@ def step_soil_water(
 
     Notes
     -----
-    One bucket: stress as FAO-56 eq. 84 with p = 0.5; what exceeds field capacity drains at
-    20 % a day, what exceeds saturation at once.
+    One bucket: stress as FAO-56 eq. 84 with p = 0.5; bare soil evaporates on below wilting
+    point, at 15 % at most, down to air-dry soil (FAO-56 section "evaporation component"); what
+    exceeds field capacity drains at 20 % a day, what exceeds saturation at once.
     """
     stress = np.clip((water - wilting) / (0.5 * (field - wilting)), 0, 1)
+    bare = 0.15 * np.clip((water - 0.3 * wilting) / (0.7 * wilting), 0, 1)
     thawed = 1 - is_frozen
-    water = water + supply - potential * stress * thawed
+    water = water + supply - potential * np.maximum(stress, bare) * thawed
     water = water - 0.2 * np.maximum(water - field, 0) * thawed
     return np.clip(water, 0.3 * wilting, full)
 
