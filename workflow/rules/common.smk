@@ -58,6 +58,19 @@ def world():
     return [f"{options.demo.folder}/world.json"] if options.demo else []
 
 
+def truth():
+    """Manifest of the demo world's true fluxes, for the closure check alone."""
+    return f"{options.demo.folder}/truth.json" if options.demo else None
+
+
+def by_target(paths):
+    """Paths of stores of years, by the target in their folder's name."""
+    parts = {target: [] for target in options.run.targets}
+    for path in paths:
+        parts[Path(path).parent.name].append(str(path))
+    return parts
+
+
 def listing(*paths):
     """Digest of the files of a source, so that a change in one of them reruns a rule.
 

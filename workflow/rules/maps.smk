@@ -19,7 +19,7 @@ rule publish_maps:
         mem_mb=1500,
         runtime=120,
     params:
-        targets=options.run.targets,
+        fluxes=lambda wildcards, input: by_target(input.fluxes),
         step_deg=options.grid.step_deg,
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.maps"),
@@ -27,3 +27,27 @@ rule publish_maps:
         "Publishing the maps"
     script:
         "../scripts/publish_maps.py"
+
+
+rule build_applicability:
+    input:
+        observations="results/{run}/observations/{target}.json",
+        cells="results/{run}/cells.json",
+        drivers=drivers_of_places(),
+    output:
+        manifest="results/{run}/applicability/{target}.json",
+    log:
+        "results/{run}/logs/build_applicability/{target}.log",
+    benchmark:
+        "results/{run}/benchmarks/build_applicability/{target}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=digest_of_code("chamnet.evaluation.applicability"),
+    message:
+        "Comparing cells with the places of {wildcards.target}"
+    script:
+        "../scripts/build_applicability.py"

@@ -1,6 +1,6 @@
 """Train one network on a bootstrap of clusters."""
 
-from _runtime import job_digest, start_logging
+from _runtime import start_logging
 
 start_logging(snakemake)
 
@@ -13,9 +13,8 @@ train_member(
     normalization=snakemake.input.normalization,
     out_folder=Path(snakemake.output.checkpoint).parent,
     seed=snakemake.params.seed,
-    member=int(snakemake.wildcards.member),
+    member=snakemake.wildcards.member,
     model=snakemake.params.model,
     train=snakemake.params.train,
     threads=snakemake.threads,
-    digest=job_digest(snakemake),
 )

@@ -1,0 +1,88 @@
+"""The tiny synthetic world through every stage, and what a change makes run again."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+
+    def snakemake(*arguments):
+        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "4"]
+        command += ["--directory", str(folder), "--configfile", str(ROOT / "config/test.yaml")]
+        return subprocess.run([*command, "--", *arguments], capture_output=True, text=True)
+
+    snakemake.folder = folder / "results/test"
+    done = snakemake("global_budget")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return snakemake
+
+
+def planned(run, *options):
+    """Jobs of a dry run, by rule."""
+    done = run("global_budget", "--dry-run", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"(?m)^(\w+)\s+(\d+)$", done.stdout + done.stderr)
+    return {rule: int(n) for rule, n in rows if rule not in ("total", "global_budget")}
+
+
+def test_a_second_call_has_nothing_to_do(run):
+    assert planned(run) == {}
+
+
+def test_the_budget_holds_both_targets_all_extents_and_references(run):
+    with (run.folder / "global_budget.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["target"] for row in rows} == {"emission", "consumption"}
+    assert {row["extent"] for row in rows} >= {"all", "monthly", "static"}
+    assert all(float(r["q05_tg"]) <= float(r["q95_tg"]) for r in rows)
+
+
+def test_the_maps_open_in_xarray(run):
+    maps = xr.open_zarr(run.folder / "maps.zarr", decode_coords="all")
+    assert maps["ch4_emission"].attrs["units"] == "kg m-2 s-1"
+    assert float(maps["ch4_emission"].max()) > 0
+
+
+def test_the_closure_is_printed_with_its_truth(run):
+    closure = json.loads((run.folder / "checks/closure.json").read_text())
+    assert {row["region"] for row in closure["rows"]} >= {"globe"}
+
+
+@pytest.mark.parametrize(
+    ("option", "expected", "untouched"),
+    [
+        ("budget={n_draws: 700}", "summarize_budgets", "integrate_year"),
+        ("predict={precision: bfloat16}", "predict_year", "train_member"),
+        ("train={clip: 0.5}", "train_member", "convert_drivers"),
+    ],
+)
+def test_a_changed_option_reruns_what_depends_on_it(run, option, expected, untouched):
+    jobs = planned(run, "--config", option)
+    assert expected in jobs
+    assert untouched not in jobs
+
+
+def test_a_changed_tower_file_reruns_the_towers_and_not_the_chambers(run):
+    tower = next((run.folder / "input/towers").glob("*.csv"))
+    tower.touch()
+    jobs = planned(run)
+    assert "read_emission" in jobs
+    assert "read_consumption" not in jobs
+    assert "make_demo_world" not in jobs
+
+
+def test_one_more_year_costs_one_embedding_and_one_prediction_a_target(run):
+    jobs = planned(run, "--config", "predict={last_year: 2012}")
+    assert "embed_year" not in jobs

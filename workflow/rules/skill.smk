@@ -1,0 +1,37 @@
+rule cross_validate:
+    input:
+        observations=expand(
+            "results/{{run}}/observations/{target}.json", target=options.run.targets
+        ),
+    output:
+        csv=report(
+            "results/{run}/skill.csv",
+            caption="../report/skill.rst",
+            category="Skill",
+        ),
+    log:
+        "results/{run}/logs/cross_validate.log",
+    benchmark:
+        "results/{run}/benchmarks/cross_validate.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: options.skill.n_processes
+    resources:
+        mem_mb=2000,
+        runtime=480,
+    params:
+        targets=options.run.targets,
+        skill=section("skill"),
+        model=section("model"),
+        train={
+            name: value
+            for name, value in section("train").items()
+            if name != "n_members"
+        },
+        seed=options.run.seed,
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.evaluation.crossvalidation"),
+    message:
+        "Cross-validating {params.skill[models]}"
+    script:
+        "../scripts/cross_validate.py"
