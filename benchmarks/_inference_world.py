@@ -1,0 +1,175 @@
+"""A generated world to run inference on: random drivers and untrained members."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+YEARS = (2011, 2012)
+N_ATTRIBUTES = 11
+CELLS_PER_SHARD = 2048
+CELLS_PER_CHUNK = 512
+
+
+class Setting:
+    """A generated world: its files, sizes and stages."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.folder = Path(options.folder)
+        self.options = options
+        self.checkpoints = [
+            self.folder / "models" / f"{m:02d}" / "checkpoint.pt" for m in range(options.n_members)
+        ]
+        self.cells = self.folder / "cells.json"
+        self.target_year = YEARS[-1]
+        self.n_cell_days = options.n_cells * 366
+        self.n_member_cell_days = self.n_cell_days * options.n_members
+
+    def drivers(self, year: int) -> Path:
+        """Manifest of a year's drivers."""
+        return self.folder / "drivers" / f"{year}.json"
+
+    def context(self, year: int) -> Path:
+        """Manifest of a year's context."""
+        return self.folder / "context" / "emission" / f"{year}.json"
+
+    def embed(self, year: int, *, digest: str) -> None:
+        """Embed a year."""
+        from chamnet.inference.embed import embed_year
+
+        embed_year(
+            manifest=self.context(year),
+            digest=digest,
+            drivers=self.drivers(year),
+            cells=self.cells,
+            checkpoints=self.checkpoints,
+            precision=self.options.precision,
+            device="cpu",
+            threads=self.options.threads,
+        )
+
+    def predict(self, store: Path) -> None:
+        """Predict the target year."""
+        from chamnet.inference.predict import predict_year
+
+        predict_year(
+            store=store,
+            digest=self.options.precision,
+            year=self.target_year,
+            drivers=self.drivers(self.target_year),
+            cells=self.cells,
+            contexts=[self.context(year) for year in YEARS],
+            checkpoints=self.checkpoints,
+            calibration=None,
+            precision=self.options.precision,
+            device="cpu",
+            threads=self.options.threads,
+        )
+
+    def inputs(self) -> tuple[Any, dict, Any]:
+        """What predict_year reads, opened; the members; a batcher."""
+        from chamnet.data.context import context_folder, open_contexts
+        from chamnet.data.store import open_store
+        from chamnet.inference import batches, shards
+        from chamnet.inference.predict import Inputs
+
+        device = batches.set_up_torch(threads=self.options.threads, device="cpu")
+        cells = open_store(self.cells)
+        members = {path.parent.name: batches.load_member(path) for path in self.checkpoints}
+        names = next(iter(members.values())).driver_names
+        year = self.target_year
+        inputs = Inputs(
+            year=year,
+            drivers=shards.open_driver_year(self.drivers(year), names=names),
+            attributes=cells["attributes"].values,
+            mean_factor=None,
+            contexts=open_contexts(
+                [self.context(y) for y in YEARS],
+                folder=context_folder(self.checkpoints),
+                year=year,
+            ),
+        )
+        batcher = batches.Batcher(
+            cells_per_batch=64, device=device, precision=self.options.precision
+        )
+        return inputs, members, batcher
+
+
+def make_world(setting: Setting) -> dict:
+    """Generated drivers, cells and untrained members, and the contexts of all years."""
+    import xarray as xr
+
+    from chamnet.data.drivers import DRIVERS
+    from chamnet.data.store import write_store
+
+    n_cells = setting.options.n_cells
+    attributes = [f"attribute_{i}" for i in range(N_ATTRIBUTES)]
+    places = {
+        "latitude": ("cell", np.linspace(-55, 80, n_cells)),
+        "longitude": ("cell", np.linspace(-179, 179, n_cells)),
+    }
+    values = np.random.default_rng(0).normal(size=(n_cells, N_ATTRIBUTES)).astype("float32")
+    cells = xr.Dataset(
+        {"attributes": (("cell", "attribute"), values)}, coords=places | {"attribute": attributes}
+    )
+    write_store(cells, setting.folder / "cells.zarr", digest="cells")
+    write_members(setting, tuple(DRIVERS), tuple(attributes))
+    for year in YEARS:
+        write_drivers(setting.drivers(year), year, tuple(DRIVERS), places)
+        setting.embed(year, digest="first")
+    return {}
+
+
+def write_drivers(manifest: Path, year: int, names: tuple[str, ...], places: dict) -> None:
+    """Random drivers of one year, a shard at a time."""
+    import dask.array
+    import xarray as xr
+
+    from chamnet.data.store import StoreWriter
+    from chamnet.inference.shards import build_shards
+    from chamnet.timeaxis import daily_time
+
+    random = np.random.default_rng(year)
+    times = daily_time(year).values
+    n_cells = places["latitude"][1].size
+    empty = dask.array.zeros((n_cells, times.size), dtype="float32", chunks=-1)
+    template = xr.Dataset(
+        dict.fromkeys(names, (("cell", "time"), empty)), coords=places | {"time": times}
+    )
+    writer = StoreWriter(manifest, digest="drivers")
+    writer.begin(template, chunks={"cell": CELLS_PER_CHUNK}, shards={"cell": CELLS_PER_SHARD})
+    shards = build_shards(n_cells, CELLS_PER_SHARD)
+    for shard in shards:
+        shape = (shard.n_cells, times.size)
+        weather = {n: (("cell", "time"), random.normal(size=shape).astype("f4")) for n in names}
+        at = {"cell": shard.cells, "time": slice(0, times.size)}
+        writer.write(shard.name, xr.Dataset(weather), at=at)
+    writer.finish(regions=[shard.name for shard in shards])
+
+
+def write_members(setting: Setting, drivers: tuple[str, ...], attributes: tuple[str, ...]) -> None:
+    """Untrained members of the default size."""
+    import torch
+
+    from chamnet.config import ModelConfig
+    from chamnet.data.normalization import Normalization
+    from chamnet.model.checkpoint import Member, save_member
+    from chamnet.model.network import CHAMNet
+
+    for seed, path in enumerate(setting.checkpoints):
+        torch.manual_seed(seed)
+        network = CHAMNet(
+            n_drivers=len(drivers), n_attributes=len(attributes), config=ModelConfig()
+        )
+        torch.nn.init.normal_(network.meta_network.last.weight, std=0.1)
+        normalization = Normalization(
+            driver_names=drivers,
+            driver_mean=(0.0,) * len(drivers),
+            driver_spread=(1.0,) * len(drivers),
+            attribute_names=attributes,
+            attribute_mean=(0.0,) * len(attributes),
+            attribute_spread=(1.0,) * len(attributes),
+            flux_scale=5e-10,
+        )
+        save_member(Member(network, normalization, target="emission", n_context_years=4), path)
