@@ -1,6 +1,5 @@
 """Training of one member: a stage of the pipeline, or in memory for cross-validation."""
 
-import dataclasses
 import logging
 import os
 from pathlib import Path
@@ -25,6 +24,7 @@ from chamnet.model.checkpoint import MODES, Member, save_member
 from chamnet.model.network import CHAMNet
 from chamnet.model.places import ABSENT, choose_context, predict_places
 from chamnet.provenance import write_text
+from chamnet.training.bag import Bag, draw_bag, join_places
 from chamnet.training.curves import plot_learning_curve
 from chamnet.training.episodes import Episodes, EpisodeSource
 from chamnet.training.loop import EPISODES_PER_BATCH, fit_network
@@ -131,7 +131,7 @@ def train_member(
     resume_file = folder / "last_epoch.pt"
     if not resume:
         resume_file.unlink(missing_ok=True)
-    both, is_held_out = _join(in_bag, held_out)
+    both, is_held_out = join_places(in_bag, held_out)
     network, curve = _train(
         both,
         scaling,
@@ -158,45 +158,6 @@ def train_member(
     logger.info("train_member %s: done, mean factors %s", member, trained.mean_factors)
 
 
-@dataclasses.dataclass(frozen=True)
-class Bag:
-    """A bootstrap of clusters: how often each place is drawn, and which are held out.
-
-    ``n_times`` (P,), 0 out of the bag; ``is_validation`` (P,), of the places out of the bag.
-    """
-
-    n_times: np.ndarray
-    is_validation: np.ndarray
-
-
-def draw_bag(cluster: np.ndarray, *, seed: int, validation_share: float) -> Bag:
-    """Bootstrap of clusters; some of those left out stop the training.
-
-    Parameters
-    ----------
-    cluster : (P,)
-    seed : of the draw
-    validation_share : share of all clusters that validate, at most those out of the bag
-
-    Raises
-    ------
-    InputError
-        If there are fewer than 3 clusters: nothing could be left out.
-    """
-    names, index = np.unique(cluster, return_inverse=True)
-    n = len(names)
-    if n < 3:
-        raise InputError(f"{n} clusters of places, expected at least 3 to train a member")
-    random = np.random.default_rng(seed)
-    n_times = np.zeros(n, dtype=int)
-    while not (n_times == 0).any() or (n_times > 0).sum() < 2:
-        n_times = np.bincount(random.integers(0, n, n), minlength=n)
-    left_out = random.permutation(np.flatnonzero(n_times == 0))
-    n_validation = min(len(left_out), max(1, round(validation_share * n)))
-    is_validation = np.isin(np.arange(n), left_out[:n_validation])
-    return Bag(n_times[index], is_validation[index])
-
-
 def _log_bag(data: PlaceData, bag: Bag, member: str) -> None:
     logger.info(
         "train_member %s: %d of %d places drawn (%d clusters), %d left out, of which %d stop it",
@@ -207,16 +168,6 @@ def _log_bag(data: PlaceData, bag: Bag, member: str) -> None:
         (bag.n_times == 0).sum(),
         bag.is_validation.sum(),
     )
-
-
-def _join(training: PlaceData, held_out: PlaceData) -> tuple[PlaceData, np.ndarray]:
-    """Places of both, those to train on first; and which windows are held out."""
-    windows = held_out.windows.assign(place=held_out.windows["place"] + training.n_places)
-    arrays = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class", "place")
-    joined = {n: np.concatenate([getattr(training, n), getattr(held_out, n)]) for n in arrays}
-    both = pd.concat([training.windows, windows], ignore_index=True)
-    is_held_out = np.arange(len(both)) >= len(training.windows)
-    return dataclasses.replace(training, **joined, windows=both), is_held_out
 
 
 def _held_out_windows(data: PlaceData, validation: np.ndarray | None) -> np.ndarray:

@@ -13,7 +13,8 @@ from chamnet.model.checkpoint import load_member
 from chamnet.model.places import predict_places
 from chamnet.provenance import write_json
 from chamnet.training import member as stage
-from chamnet.training.member import draw_bag, fit_member, train_member
+from chamnet.training.bag import draw_bag
+from chamnet.training.member import fit_member, train_member
 
 DATA = make_place_data(n_places=9, n_years=3, monthly=True)
 
@@ -79,23 +80,6 @@ def test_a_mask_of_another_length_is_refused():
 
 def test_a_network_without_responses_serves_zero_shot_alone():
     assert fit(model=make_model_config(response=False)).modes == ("zero_shot",)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_bag_holds_whole_clusters_and_leaves_some_out(seed):
-    cluster = np.array([0, 0, 1, 2, 2, 3, 4, 5])
-    bag = draw_bag(cluster, seed=seed, validation_share=0.2)
-    for name in range(6):
-        assert len(np.unique(bag.n_times[cluster == name])) == 1
-        assert len(np.unique(bag.is_validation[cluster == name])) == 1
-    assert (bag.n_times == 0).any()
-    assert bag.is_validation.any()
-    assert not (bag.is_validation & (bag.n_times > 0)).any()
-
-
-def test_too_few_clusters_are_refused():
-    with pytest.raises(InputError, match="2 clusters of places, expected at least 3"):
-        draw_bag(np.array([0, 0, 1]), seed=0, validation_share=0.2)
 
 
 def test_the_stage_leaves_checkpoint_curve_and_out_of_bag_predictions(
