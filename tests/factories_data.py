@@ -133,12 +133,14 @@ def write_reanalysis(path: Path, data: xr.Dataset) -> str:
 def write_raster(path: Path, values: np.ndarray, *, crs="EPSG:4326", bounds=None, nodata=None):
     """Write a GeoTIFF, north at the top; the whole globe where no bounds are given."""
     import rasterio
-    from rasterio.transform import from_bounds
+    from affine import Affine
 
     height, width = values.shape
     bounds = bounds or (-180, -90, 180, 90)
     profile = {"driver": "GTiff", "count": 1, "dtype": values.dtype, "crs": crs, "nodata": nodata}
-    transform = from_bounds(*bounds, width, height)
+    west, south, east, north = bounds
+    steps = (east - west) / width, (south - north) / height
+    transform = Affine(steps[0], 0, west, 0, steps[1], north)
     with rasterio.open(
         path, "w", height=height, width=width, transform=transform, **profile
     ) as file:

@@ -170,8 +170,8 @@ def _raster_of_dataset(dataset: Any, *, path: str) -> Raster:
 
 
 def _warped(dataset: Any, *, grid: Grid, is_categorical: bool) -> Any:
+    from affine import Affine
     from rasterio.enums import Resampling
-    from rasterio.transform import from_origin
     from rasterio.vrt import WarpedVRT
 
     unit_m = METERS_PER_DEGREE if dataset.crs.is_geographic else dataset.crs.linear_units_factor[1]
@@ -188,7 +188,7 @@ def _warped(dataset: Any, *, grid: Grid, is_categorical: bool) -> Any:
         dataset,
         crs="EPSG:4326",
         resampling=resampling,
-        transform=from_origin(west, min(north, south + height * step), step, step),
+        transform=Affine(step, 0, west, 0, -step, min(north, south + height * step)),
         width=width,
         height=height,
         add_alpha=dataset.nodata is None,

@@ -35,8 +35,8 @@ def read_site_table(sites: str, *, licences: str | None = None) -> pd.DataFrame:
         bad = table.index[~(values.abs() <= bound)]
         if bad.size:
             raise InputError(
-                f"{sites}: {column} of {bad[0]!r} is {str(table.loc[bad[0], column])!r}, expected a "
-                f"number from -{bound} to {bound}"
+                f"{sites}: {column} of {bad[0]!r} is {str(table.loc[bad[0], column])!r}, "
+                f"expected a number from -{bound} to {bound}"
             )
         table[column] = values
     if licences:
@@ -45,7 +45,7 @@ def read_site_table(sites: str, *, licences: str | None = None) -> pd.DataFrame:
             **{c: extra[c] for c in ("POLICY", "DOI") if c in extra and c not in table}
         )
     for column in ("SITE_CLASSIFICATION", "POLICY", "DOI"):
-        table[column] = table.get(column, pd.Series("unknown", table.index)).fillna("unknown")
+        table[column] = read_words(table, column)
     return table
 
 
@@ -71,6 +71,12 @@ def read_table(path: Path) -> pd.DataFrame:
             "columns, expected values parted by commas with decimal points (a decimal comma?)"
         )
     return table
+
+
+def read_words(table: pd.DataFrame, column: str) -> pd.Series:
+    """Column of words, "unknown" where blank; all of it where there is no such column."""
+    values = table.get(column, pd.Series("unknown", table.index)).astype(object)
+    return values.where(values.notna(), "unknown").astype(str)
 
 
 def _read_by_id(path: str, *, columns: Iterable[str]) -> pd.DataFrame:

@@ -108,7 +108,9 @@ def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> 
         step_deg=step,
     )
     fraction = overlap.fraction(values.reshape(len(values), -1).T).T
-    _log_regridding(values, fraction, maps=maps, overlap=overlap, name=source["name"])
+    _log_regridding(
+        values, fraction, maps=maps, overlap=overlap, name=source["name"], step_deg=step
+    )
     return np.broadcast_to(fraction, (N_MONTHS, fraction.shape[1]))
 
 
@@ -182,13 +184,13 @@ def _log_regridding(
     maps: xr.DataArray,
     overlap: Overlap,
     name: str,
+    step_deg: float,
 ) -> None:
     steps = [float(np.diff(maps[dim].values[:2])[0]) for dim in ("latitude", "longitude")]
     area = cell_area_m2(maps["latitude"].values, step_deg=steps[0]) * steps[1] / steps[0]
     whole = float((values.mean(axis=0) * area[:, None]).sum()) / M2_PER_MKM2
     on_cells = float((fraction @ overlap.cell_area).mean()) / M2_PER_MKM2
-    is_same = overlap.area.nnz == overlap.cell_area.size
-    if not is_same:
+    if overlap.area.nnz != overlap.cell_area.size or not np.allclose(steps, step_deg):
         logger.info("wetlands %s: grid of %g x %g degrees, regridded conservatively", name, *steps)
     logger.info(
         "wetlands %s: %.3f of %.3f Mkm2 lie in the cells, the rest in none of them",

@@ -1,0 +1,179 @@
+import logging
+
+import numpy as np
+import pyproj
+import pytest
+import xarray as xr
+from factories_data import write_raster
+
+from chamnet.data.attributes import read_attribute_maps, read_attributes, read_land_fractions
+from chamnet.errors import GridError, InputError
+from chamnet.grid import Grid, cell_area_m2
+
+GRID = Grid(10.0)
+
+
+def make_values(step_deg=1.0):
+    """A field that is linear in latitude and periodic in longitude."""
+    fine = Grid(step_deg)
+    return field(fine.latitude[:, None], fine.longitude)[::-1].astype(np.float32)
+
+
+def field(latitude, longitude):
+    return latitude / 10 + np.sin(np.deg2rad(longitude)) - 3
+
+
+def read_maps(path, **options):
+    return read_attribute_maps({"name": "x", "path": str(path)} | options, grid=GRID)
+
+
+def test_mean_conserves_the_integral(tmp_path):
+    values = make_values()
+    (found,), names = read_maps(write_raster(tmp_path / "x.tif", values))
+    fine = cell_area_m2(Grid(1.0).latitude, step_deg=1.0)[::-1, None]
+    coarse = cell_area_m2(GRID.latitude, step_deg=10.0)[:, None]
+    assert (found * coarse).sum() == pytest.approx((values.astype(float) * fine).sum(), rel=1e-5)
+    assert names == ["x"]
+
+
+def test_scale_and_missing_pixels(tmp_path):
+    values = np.full((180, 360), 50, np.int16)
+    values[:, 180:] = -1
+    path = write_raster(tmp_path / "x.tif", values, nodata=-1)
+    (found,), _ = read_maps(path, scale=0.1)
+    np.testing.assert_allclose(found[:, :18], 5.0)
+    assert np.isnan(found[:, 18:]).all()
+
+
+def test_netcdf_of_either_orientation_gives_the_same(tmp_path):
+    values = make_values()[::-1]
+    fine = Grid(1.0)
+    coords = {"lat": fine.latitude, "lon": fine.longitude}
+    data = xr.Dataset({"soil": (("lat", "lon"), values)}, coords=coords)
+    data.to_netcdf(tmp_path / "a.nc")
+    turned = data.isel(lat=slice(None, None, -1)).assign_coords(lon=fine.longitude % 360)
+    turned.sortby("lon").to_netcdf(tmp_path / "b.nc")
+    one, two = (read_maps(tmp_path / name, variable="soil")[0] for name in ("a.nc", "b.nc"))
+    tif, _ = read_maps(write_raster(tmp_path / "x.tif", values[::-1]))
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+    np.testing.assert_allclose(one, tif, rtol=1e-6)
+
+
+def test_equal_area_raster_agrees_with_the_one_in_degrees(tmp_path, caplog):
+    x, y = np.meshgrid(np.arange(-17.3e6, 17.31e6, 1e5), np.arange(7.2e6, -7.21e6, -1e5))
+    to_degrees = pyproj.Transformer.from_crs("EPSG:6933", "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(x, y)
+    values = field(latitude, longitude).astype(np.float32)
+    bounds = (-17.35e6, -7.25e6, 17.35e6, 7.25e6)
+    write_raster(tmp_path / "y.tif", values, crs="EPSG:6933", bounds=bounds, nodata=-9999)
+    (expected,), _ = read_maps(write_raster(tmp_path / "x.tif", make_values()))
+    with caplog.at_level(logging.INFO):
+        (found,), _ = read_maps(tmp_path / "y.tif")
+    assert np.abs(found - expected)[1:-1].max() < 0.05
+    assert "put on" in caplog.text
+
+
+def test_fractions_of_classes_add_up_to_the_area(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 4, (180, 360)).astype(np.uint8)
+    classes = {"a": [0], "b": [1, 2], "c": [3], "absent": [9]}
+    path = write_raster(tmp_path / "x.tif", values, nodata=255)
+    found, names = read_maps(path, kind="fractions", classes=classes)
+    assert names == ["x_a", "x_b", "x_c", "x_absent"]
+    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-6)
+    assert found[1].mean() == pytest.approx(0.5, abs=0.02)
+    assert found[3].max() == 0
+
+
+def test_codes_are_never_averaged_across_a_reprojection(tmp_path):
+    values = np.where(np.arange(200)[:, None] % 2, 1, 9).astype(np.uint8) * np.ones(200, np.uint8)
+    bounds = (0, 0, 2_000_000, 2_000_000)
+    path = write_raster(tmp_path / "x.tif", values, crs="EPSG:6933", bounds=bounds, nodata=255)
+    classes = {"one": [1], "nine": [9], "between": [5]}
+    found, _ = read_maps(path, kind="fractions", classes=classes)
+    assert np.nanmax(found[0]) > 0.4
+    assert np.nanmax(found[2]) == 0
+
+
+def test_land_and_ice_come_from_the_land_cover(tmp_path):
+    codes = np.zeros((18, 36), np.uint8)
+    codes[:, :9], codes[:, 9:18], codes[:, 18:27] = 17, 15, 4
+    path = write_raster(tmp_path / "x.tif", codes, nodata=255)
+    land, ice = read_land_fractions(grid=GRID, land_cover=path, land_fraction=None)
+    np.testing.assert_allclose(land[0], np.repeat([0, 1, 1, 0], 9), atol=1e-7)
+    np.testing.assert_allclose(ice[0], np.repeat([0, 1, 0, 0], 9), atol=1e-7)
+
+
+def test_land_fraction_goes_before_the_land_cover(tmp_path):
+    cover = write_raster(tmp_path / "x.tif", np.full((18, 36), 15, np.uint8))
+    fraction = write_raster(tmp_path / "y.tif", np.full((18, 36), 0.25, np.float32))
+    land, ice = read_land_fractions(grid=GRID, land_cover=cover, land_fraction=fraction)
+    np.testing.assert_allclose(land, 0.25)
+    np.testing.assert_allclose(ice, 0.25)
+
+
+def test_cells_without_a_value_take_the_nearest_ones(tmp_path, caplog):
+    values = np.full((18, 36), np.nan, np.float32)
+    values[9, 18] = 3.0
+    source = {"name": "x", "path": write_raster(tmp_path / "x.tif", values)}
+    with caplog.at_level(logging.INFO):
+        found, names, units = read_attributes(
+            [source | {"units": "%"}],
+            grid=GRID,
+            cell_latitude=np.array([-5.0, 45.0]),
+            cell_longitude=np.array([5.0, 45.0]),
+        )
+    assert found.tolist() == [[3.0], [3.0]]
+    assert (names, units) == (["x"], ["%"])
+    assert "x is missing in 1 of 2 cells" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crs": None}, r"x.tif: no CRS, expected one, such as EPSG:4326"),
+        ({"bounds": (-180, -100, 180, 90)}, r"x.tif: latitude reaches 100"),
+    ],
+)
+def test_raster_of_no_place_is_refused(tmp_path, options, message):
+    import warnings
+
+    import rasterio
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        path = write_raster(tmp_path / "x.tif", make_values(), **options)
+    with pytest.raises((InputError, GridError), match=message):
+        read_maps(path)
+
+
+def test_unreadable_sources_are_named(tmp_path):
+    (tmp_path / "x.tif").write_text("no raster")
+    with pytest.raises(InputError, match=r"x.tif: cannot be read as a raster"):
+        read_maps(tmp_path / "x.tif")
+    with pytest.raises(InputError, match=r"y.tif: no such file"):
+        read_maps(tmp_path / "y.tif")
+    coords = {"lat": GRID.latitude, "lon": GRID.longitude, "time": [0, 1]}
+    cube = np.zeros((2, *GRID.shape))
+    data = xr.Dataset({"a": (("time", "lat", "lon"), cube), "b": 1.0}, coords=coords)
+    data.to_netcdf(tmp_path / "z.nc")
+    with pytest.raises(InputError, match=r"z.nc: no variable 'c', expected one of \['a'\]"):
+        read_maps(tmp_path / "z.nc", variable="c")
+    with pytest.raises(InputError, match=r"z.nc: a has the dims"):
+        read_maps(tmp_path / "z.nc")
+
+
+def test_options_that_cannot_be_are_refused(tmp_path):
+    path = write_raster(tmp_path / "x.tif", make_values())
+    with pytest.raises(InputError, match="'x': kind is fractions and classes is empty"):
+        read_maps(path, kind="fractions")
+    with pytest.raises(InputError, match=r"neither attributes.land_cover nor"):
+        read_land_fractions(grid=GRID, land_cover=None, land_fraction=None)
+    with pytest.raises(InputError, match=r"x.tif: land fraction is -12"):
+        read_land_fractions(grid=GRID, land_cover=None, land_fraction=path)
+    place = {"cell_latitude": np.array([5.0]), "cell_longitude": np.array([5.0])}
+    with pytest.raises(InputError, match=r"attributes.sources give 'x' twice"):
+        read_attributes([{"name": "x", "path": path}] * 2, grid=GRID, **place)
+    empty = write_raster(tmp_path / "e.tif", np.full((18, 36), np.nan, np.float32))
+    with pytest.raises(InputError, match=r"e.tif: x has no value on any of 1 land cells"):
+        read_attributes([{"name": "x", "path": empty}], grid=GRID, **place)

@@ -1,0 +1,137 @@
+import logging
+
+import numpy as np
+import pytest
+import xarray as xr
+from factories_data import make_wetland_map, write_cells
+
+from chamnet.data.store import open_store
+from chamnet.data.wetlands import convert_wetlands
+from chamnet.errors import GridError, InputError
+from chamnet.grid import cell_area_m2
+
+FREE = 0.7  # land without ice of the cells of the factory
+
+
+def convert(folder, data, *, year=2015, cells=None, **options):
+    data.to_netcdf(folder / "map.nc")
+    source = {"name": "map", "path": str(folder / "map.nc")} | options
+    manifest = convert_wetlands(
+        store=str(folder / "wetlands.zarr"),
+        digest="a",
+        year=year,
+        cells=cells or write_cells(folder),
+        sources=[source],
+    )
+    return open_store(manifest).load()
+
+
+def test_fractions_of_the_same_grid_are_kept_and_add_up(tmp_path):
+    data = make_wetland_map()
+    found = convert(tmp_path, data)
+    picked = data["Fw"].sel(lat=found["latitude"], lon=found["longitude"]).values
+    np.testing.assert_allclose(found["wetland_fraction"][0], picked, atol=1e-7)
+    total = found["wetland_fraction"] + found["upland_fraction"]
+    np.testing.assert_allclose(total, FREE, atol=1e-6)
+    assert found["extent"].values.tolist() == ["map"]
+
+
+@pytest.mark.parametrize("step_deg", [10.0, 20.0, 60.0])
+def test_other_grids_conserve_the_area_and_say_so(tmp_path, step_deg, caplog):
+    data = make_wetland_map(step_deg=step_deg)
+    data = data.where(abs(data["lat"]) < 30, 0)
+    with caplog.at_level(logging.INFO):
+        found = convert(tmp_path, data)
+    area = cell_area_m2(data["lat"].values, step_deg=step_deg)[:, None]
+    cell_area = cell_area_m2(found["latitude"].values, step_deg=30.0)
+    expected = (data["Fw"].values * area).sum(axis=(1, 2))
+    np.testing.assert_allclose(found["wetland_fraction"][0].values @ cell_area, expected, rtol=1e-5)
+    assert "regridded conservatively" in caplog.text
+
+
+def test_orientation_of_the_map_changes_nothing(tmp_path):
+    data = make_wetland_map(step_deg=10.0)
+    first = convert(tmp_path, data)
+    turned = data.isel(lat=slice(None, None, -1)).assign_coords(lon=data["lon"] % 360)
+    second = convert(tmp_path, turned.sortby("lon"))
+    xr.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_months_are_matched_by_date_and_not_by_order(tmp_path):
+    data = make_wetland_map(n_months=36, first="2014-01")
+    first = convert(tmp_path, data)
+    shuffled = data.isel(time=np.random.default_rng(0).permutation(36))
+    xr.testing.assert_identical(convert(tmp_path, shuffled), first)
+    later = convert(tmp_path, data, year=2016)
+    assert float(later["wetland_fraction"].mean()) > float(first["wetland_fraction"].mean())
+
+
+def test_climatology_and_static_map_serve_any_year(tmp_path):
+    data = make_wetland_map(first="2003-01")
+    found = convert(tmp_path, data, kind="climatology", year=2050)
+    assert found["time"].dt.year.values.tolist() == [2050] * 12
+    numbered = data.assign_coords(time=np.arange(1, 13))
+    again = convert(tmp_path, numbered, kind="climatology", year=2050)
+    xr.testing.assert_identical(found, again)
+    static = convert(tmp_path, data.isel(time=0, drop=True), kind="static")
+    values = static["wetland_fraction"].values
+    np.testing.assert_array_equal(values, np.broadcast_to(values[:, :1], values.shape))
+
+
+def test_sentinels_are_no_wetland_and_are_counted(tmp_path, caplog):
+    data = make_wetland_map(step_deg=10.0)
+    values = data["Fw"].values
+    values[0, :, 0], values[1, :, 1], values[2, :, 2] = -999, -998, np.nan
+    with caplog.at_level(logging.INFO):
+        found = convert(tmp_path, data)
+    assert "no wetland: 18 -999 (ocean), 18 -998 (snow), 18 missing" in caplog.text
+    assert float(found["wetland_fraction"].min()) >= 0
+
+
+def test_wetland_is_capped_by_land_without_ice(tmp_path, caplog):
+    data = make_wetland_map()
+    data["Fw"][:] = 0.9
+    with caplog.at_level(logging.INFO):
+        found = convert(tmp_path, data)
+    np.testing.assert_allclose(found["wetland_fraction"], FREE, rtol=1e-6)
+    assert float(found["upland_fraction"].min()) == 0
+    assert float(found["upland_fraction"].max()) == 0
+    assert "clipped to land without ice: " in caplog.text
+
+
+@pytest.mark.parametrize("value", [1.2, 50.0, -0.1, -9999.0, np.inf])
+def test_what_is_no_fraction_is_refused_by_place(tmp_path, value):
+    data = make_wetland_map()
+    data["Fw"][3, 2, 5] = value
+    pattern = rf"map.nc \(Fw\): {value:g} at -15 N -15 E of map 4, expected a fraction from 0 to 1"
+    with pytest.raises(InputError, match=pattern):
+        convert(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda d: d, {"year": 2031}, r"month 1 is there 0 times, .* of 2031 .* 2015 to 2015"),
+        (lambda d: d.isel(time=slice(0, 11)), {}, r"month 12 is there 0 times"),
+        (lambda d: xr.concat([d, d[{"time": [4]}]], "time"), {}, r"month 5 is there 2 times"),
+        (lambda d: d, {"kind": "static"}, r"12 times, expected one static map"),
+        (lambda d: d.isel(time=0, drop=True), {}, r"no time axis, expected months"),
+        (lambda d: d.assign_coords(time=np.arange(12)), {}, r"time is \[0, 1, 2\]"),
+        (lambda d: d, {"variable": "fw"}, r"no variable 'fw', it has \['Fw'\]"),
+        (lambda d: d, {"path": "nowhere.nc"}, r"nowhere.nc: no such file"),
+    ],
+)
+def test_map_that_does_not_fit_is_refused(tmp_path, change, options, message):
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path, change(make_wetland_map()), **options)
+    assert not (tmp_path / "wetlands.json").exists()
+
+
+def test_map_without_coordinates_is_refused(tmp_path):
+    with pytest.raises(GridError, match=r"map.nc: no latitude coordinate"):
+        convert(tmp_path, make_wetland_map().drop_vars("lat"))
+
+
+def test_no_map_at_all_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"wetlands.sources is empty"):
+        convert_wetlands(store="x.zarr", digest="a", year=2015, cells="c.json", sources=[])
