@@ -55,6 +55,29 @@ def make_place_data(
     ), flux
 
 
+def write_place_data(data, folder):
+    """The observation store of places; its manifest."""
+    windows = {f"window_{name}": ("window", data.windows[name].to_numpy()) for name in data.windows}
+    per_place = ("latitude", "longitude", "cluster", "place_class")
+    store = xr.Dataset(
+        {
+            "drivers": (("place", "year", "step", "driver"), data.drivers),
+            "n_steps": ("year", data.n_steps),
+            "attributes": (("place", "attribute"), data.attributes),
+            **{name: ("place", getattr(data, name)) for name in per_place},
+            **windows,
+        },
+        coords={
+            "place": data.place,
+            "year": data.years,
+            "driver": list(data.driver_names),
+            "attribute": list(data.attribute_names),
+        },
+        attrs={"target": data.target, "calendar": data.calendar},
+    )
+    return str(write_store(store, folder / f"{data.target}.zarr", digest="d"))
+
+
 def make_drivers(*, n_places, n_steps, generator):
     """Temperature with a season and persistent weather, and rain, (P, Y, 366, 2)."""
     drivers = np.full((n_places, n_steps.size, N_DAYS, 2), np.nan)

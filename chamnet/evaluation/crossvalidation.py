@@ -34,7 +34,7 @@ def cross_validate(
     observations: Mapping[str, str | os.PathLike],
     out: str | os.PathLike,
     predictions_folder: str | os.PathLike,
-    figures_folder: str | os.PathLike,
+    figures_folder: str | os.PathLike | None,
     protocols: Sequence[str],
     models: Sequence[str],
     contexts: Sequence[str],
@@ -55,7 +55,8 @@ def cross_validate(
     observations : manifest of the observations of each target
     out : skill.csv
     predictions_folder : gets ``<protocol>_<model>.parquet`` and ``fits/`` with what is kept
-    figures_folder : gets ``<target>_<protocol>_<site>.png`` and ``<target>_<protocol>.png``
+    figures_folder : gets ``<target>_<protocol>_<site>.png`` and ``<target>_<protocol>.png``;
+        None draws none
     protocols : temporal, spatial
     models : see `chamnet.evaluation.fits.MODELS`
     contexts : modes that are scored, each in its protocol
@@ -92,7 +93,8 @@ def cross_validate(
     kept = _run_all(fits, Path(predictions_folder) / "fits", threads, n_processes)
     predictions = pd.concat([pd.read_csv(path) for path in kept], ignore_index=True)
     _write_predictions(predictions, Path(predictions_folder))
-    _plot_all(fits, kept, predictions, observations, Path(figures_folder), synthetic)
+    if figures_folder is not None:
+        _plot_all(fits, kept, predictions, observations, Path(figures_folder), synthetic)
     table = score_predictions(predictions)
     write_skill(table, out)
     _log_headlines(table)

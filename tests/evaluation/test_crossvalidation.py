@@ -1,0 +1,255 @@
+"""Cross-validation: nothing held out is seen, fits are kept, and every part is written."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from factories_evaluation import make_place_data, write_place_data
+
+from chamnet.config import ModelConfig, TrainConfig
+from chamnet.errors import ConfigError
+from chamnet.evaluation import crossvalidation
+from chamnet.evaluation.crossvalidation import cross_validate
+from chamnet.evaluation.fits import MODELS, Fit, predict_held_out, split_of_member, training_part
+from chamnet.evaluation.skill import COLUMNS
+
+MODEL = ModelConfig(n_hidden=6, n_hidden_encoder=4, n_embedding=4, n_season=2).model_dump()
+TRAIN = TrainConfig(n_steps=6, steps_per_epoch=2, batch_places=4, n_context_years=2).model_dump()
+CONTEXTS = ("frozen", "rolling", "few_shot", "zero_shot")
+QUICK = ("climatology", "last_year", "class_month")
+
+
+def make_fit(data, *, protocol="temporal", model="chamnet", fold=0, contexts=CONTEXTS, n_members=1):
+    return Fit(
+        observations="unused.json",
+        target=data.target,
+        protocol=protocol,
+        model=model,
+        fold=fold,
+        n_folds=3,
+        seed=0,
+        contexts=contexts,
+        options={"model": MODEL, "train": TRAIN, "n_members": n_members},
+    )
+
+
+def run(manifest, folder, **changes):
+    arguments = {
+        "observations": {"emission": manifest},
+        "out": folder / "skill.csv",
+        "predictions_folder": folder / "predictions",
+        "figures_folder": None,
+        "protocols": ("temporal", "spatial"),
+        "models": QUICK,
+        "contexts": ("rolling", "few_shot", "zero_shot"),
+        "n_folds": 3,
+        "n_seeds": 1,
+        "model": MODEL,
+        "train": TRAIN,
+        "seed": 0,
+    }
+    return cross_validate(**(arguments | changes))
+
+
+def change_held_out(data, is_held_out):
+    flux = np.where(is_held_out, -77.0 * data.windows["flux"], data.windows["flux"])
+    return dataclasses.replace(data, windows=data.windows.assign(flux=flux))
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"forest"}))
+def test_no_model_sees_the_last_test_years(model):
+    data, _ = make_place_data(years=(2011, 2012, 2013))
+    fit = make_fit(data, model=model)
+    is_last = (data.windows["year"] == 2013).to_numpy()
+    one, scored = predict_held_out(fit, data)
+    two, _ = predict_held_out(fit, change_held_out(data, is_last))
+    assert (scored.windows["year"] == 2013).all()
+    for context, flux in one.items():
+        np.testing.assert_array_equal(flux, two[context])
+
+
+@pytest.mark.parametrize("model", ["chamnet", "lstm", "climatology", "class_month"])
+def test_without_context_no_model_sees_the_held_out_places(model):
+    data, _ = make_place_data()
+    fit = make_fit(data, model=model, protocol="spatial", contexts=("zero_shot",))
+    test = split_of_member(fit, data, member=0).test
+    one, _ = predict_held_out(fit, data)
+    two, _ = predict_held_out(fit, change_held_out(data, test))
+    for context, flux in one.items():
+        np.testing.assert_array_equal(flux, two[context])
+
+
+def test_few_shot_sees_earlier_years_of_a_held_out_place_and_no_later_ones():
+    data, _ = make_place_data()
+    fit = make_fit(data, protocol="spatial", contexts=("few_shot",))
+    test = split_of_member(fit, data, member=0).test
+    held_out = np.unique(data.windows["place"][test])
+    fluxes = [
+        predict_held_out(fit, change_held_out(data, test & is_changed))[0]["few_shot"][held_out]
+        for is_changed in (
+            np.zeros(len(test), bool),
+            (data.windows["year"] == 2013).to_numpy(),
+            (data.windows["year"] == 2011).to_numpy(),
+        )
+    ]
+    np.testing.assert_array_equal(fluxes[0], fluxes[1])
+    assert np.nanmax(np.abs(fluxes[0][:, 1] - fluxes[2][:, 1])) > 0
+    np.testing.assert_array_equal(fluxes[0][:, 0], fluxes[2][:, 0])
+
+
+def test_few_shot_and_zero_shot_are_scored_on_the_same_windows():
+    data, _ = make_place_data()
+    fit = make_fit(data, protocol="spatial")
+    fluxes, scored = predict_held_out(fit, data)
+    assert set(fluxes) == {"few_shot", "zero_shot"}
+    assert (scored.windows["year"] > 2011).all()
+
+
+def test_filled_windows_are_never_scored():
+    data, _ = make_place_data()
+    is_filled = np.arange(len(data.windows)) % 2 == 0
+    mixed = dataclasses.replace(data, windows=data.windows.assign(quality=is_filled * 3))
+    _, scored = predict_held_out(make_fit(mixed, model="class_month"), mixed)
+    assert (scored.windows["quality"] == 0).all()
+    assert len(scored.windows) > 0
+
+
+def test_a_training_part_knows_no_later_driver_and_no_held_out_place():
+    data, _ = make_place_data()
+    temporal = split_of_member(make_fit(data), data, member=0)
+    part, validation = training_part(data, temporal)
+    assert np.isnan(part.drivers[:, 2]).all()
+    assert np.isfinite(part.drivers[:, 1, :365]).all()
+    assert validation.sum() == temporal.validation.sum()
+    spatial = split_of_member(make_fit(data, protocol="spatial"), data, member=0)
+    part, _ = training_part(data, spatial)
+    tested = data.place[np.unique(data.windows["place"][spatial.test])]
+    assert not set(part.place) & set(tested)
+
+
+def test_members_differ_in_validation_and_never_in_test():
+    data, _ = make_place_data(years=(2011, 2012, 2013, 2014, 2015))
+    splits = [split_of_member(make_fit(data), data, member=i) for i in range(2)]
+    np.testing.assert_array_equal(splits[0].test, splits[1].test)
+    assert (splits[0].validation != splits[1].validation).any()
+
+
+def test_a_run_writes_its_table_predictions_and_figures(tmp_path):
+    data, _ = make_place_data(n_places=3)
+    table = run(
+        write_place_data(data, tmp_path),
+        tmp_path,
+        models=("chamnet", "climatology"),
+        figures_folder=tmp_path / "figures",
+    )
+    written = pd.read_csv(tmp_path / "skill.csv")
+    assert tuple(written.columns) == COLUMNS
+    assert len(written) == len(table)
+    assert set(zip(table["protocol"], table["model"], table["context"], strict=True)) == {
+        ("temporal", "chamnet", "rolling"),
+        ("temporal", "climatology", "frozen"),
+        ("temporal", "climatology", "rolling"),
+        ("spatial", "chamnet", "few_shot"),
+        ("spatial", "chamnet", "zero_shot"),
+        ("spatial", "climatology", "few_shot"),
+        ("spatial", "climatology", "none"),
+    }
+    predictions = pd.read_parquet(tmp_path / "predictions" / "spatial_chamnet.parquet")
+    assert predictions["predicted"].notna().all()
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {
+        "emission_temporal_P00.png",
+        "emission_spatial_P02.png",
+        "emission_spatial.png",
+    } <= figures
+
+
+def test_a_run_goes_on_with_the_fits_it_lacks(tmp_path, monkeypatch):
+    manifest = write_place_data(make_place_data()[0], tmp_path)
+    whole = run(manifest, tmp_path, protocols=("temporal",))
+    kept = sorted((tmp_path / "predictions" / "fits").glob("*.csv.gz"))
+    assert len(kept) == 3
+    kept[1].unlink()
+    done = []
+    original = crossvalidation.run_fit
+
+    def counted(fit, folder, threads):
+        done.append((folder / f"{fit.digest}.csv.gz").exists())
+        return original(fit, folder, threads)
+
+    monkeypatch.setattr(crossvalidation, "run_fit", counted)
+    again = run(manifest, tmp_path, protocols=("temporal",))
+    assert sorted(done) == [False, True, True]
+    pd.testing.assert_frame_equal(whole, again)
+
+
+def test_another_option_is_another_fit(tmp_path):
+    fit = dataclasses.replace(
+        make_fit(make_place_data(n_places=2)[0]), observations=tmp_path / "o.json"
+    )
+    (tmp_path / "o.json").write_text('{"content": "a"}')
+    other = dataclasses.replace(fit, options=fit.options | {"n_members": 2})
+    digest = fit.digest
+    assert other.digest != digest
+    (tmp_path / "o.json").write_text('{"content": "b"}')
+    assert fit.digest != digest
+
+
+def test_months_of_an_unknown_year_are_scored_by_clusters_alone(tmp_path):
+    data, _ = make_place_data(
+        windows="monthly", share_measured=0.8, n_places=9, target="consumption"
+    )
+    manifest = write_place_data(data, tmp_path)
+    arguments = {"observations": {"consumption": manifest}, "protocols": ("spatial",)}
+    table = run(
+        manifest, tmp_path, models=("chamnet", "class_month"), contexts=("zero_shot",), **arguments
+    )
+    row = table[(table["level"] == "pooled_monthly") & (table["metric"] == "r2")]
+    assert (row["n_observations"] == len(data.windows)).all()
+    assert set(row["context"]) == {"zero_shot", "none"}
+    with pytest.raises(ConfigError, match="needs a place with two measured years"):
+        run(manifest, tmp_path, **(arguments | {"protocols": ("temporal",)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": ("transformer",)}, r"skill.models \['transformer'\], expected some of"),
+        ({"protocols": ("random",)}, "skill.protocols 'random', expected"),
+        ({"contexts": ("few_shot",)}, "has none of ['frozen', 'rolling'], which the temporal"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_a_fit(tmp_path, changes, message):
+    manifest = write_place_data(make_place_data(n_places=3)[0], tmp_path)
+    expected = message if message.startswith("skill.m") else re.escape(message)
+    with pytest.raises(ConfigError, match=expected):
+        run(manifest, tmp_path, **changes)
+    assert not (tmp_path / "predictions").exists()
+
+
+def test_names_of_sites_do_not_leave_the_figures_folder(tmp_path):
+    data, _ = make_place_data(n_places=3)
+    names = np.array(["../../P0", "P/1", "P02"])
+    manifest = write_place_data(dataclasses.replace(data, place=names), tmp_path)
+    run(
+        manifest,
+        tmp_path,
+        models=("class_month",),
+        protocols=("temporal",),
+        figures_folder=tmp_path / "figures",
+    )
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert "emission_temporal_______P0.png" in figures
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.slow
+def test_fits_side_by_side_give_the_same_table(tmp_path):
+    manifest = write_place_data(make_place_data()[0], tmp_path)
+    tables = [
+        run(manifest, tmp_path / str(n), models=("chamnet", "climatology"), n_processes=n)
+        for n in (1, 2)
+    ]
+    pd.testing.assert_frame_equal(*tables)
