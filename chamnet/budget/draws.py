@@ -247,6 +247,6 @@ def _outside_share(
         raise InputError(
             f"applicability has shape {np.shape(applicability)}, expected {mass.shape[1:]}"
         )
-    outside = (regions.weight @ (mass * (np.asarray(applicability) == 0)).T).T
+    outside = (regions.weight @ (mass * (np.asarray(applicability) != 1)).T).T
     whole = (regions.weight @ mass.T).T
     return np.divide(outside, whole, out=np.full_like(whole, np.nan), where=whole > 0)

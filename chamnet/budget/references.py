@@ -136,23 +136,26 @@ def find_reference(
     return Reference(float(row["mean_tg"]), float(row["min_tg"]), float(row["max_tg"]), text)
 
 
-def check_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
-    """Verdict on the globe's totals and on the bands' shares, warned of in the log.
+def judge_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
+    """Verdict on the globe's totals and on the shares of bands.
 
     Parameters
     ----------
     budget : table of ``global_budget.csv``; rows of extent ``all`` are looked at
     """
     pooled = budget[budget["extent"] == "all"]
-    checks = []
-    for _, row in read_acceptance().iterrows():
-        value = _value_of(row["target"], row["quantity"], pooled)
-        if value is None:
-            continue
-        check = _judge(row, value)
+    rows = [row for _, row in read_acceptance().iterrows()]
+    values = [_value_of(row["target"], row["quantity"], pooled) for row in rows]
+    pairs = zip(rows, values, strict=True)
+    return [_judge(row, value) for row, value in pairs if value is not None]
+
+
+def check_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
+    """Verdicts of ``judge_references``; what is not inside is warned of in the log."""
+    checks = judge_references(budget)
+    for check in checks:
         if check.verdict != "inside":
             logger.warning("%s", check.message)
-        checks.append(check)
     return checks
 
 

@@ -17,7 +17,7 @@ import xarray as xr
 from chamnet.budget.draws import Masses, Spread, Totals, draw_totals
 from chamnet.budget.references import check_references, find_reference
 from chamnet.budget.regions import Regions, open_regions
-from chamnet.budget.weights import Cells
+from chamnet.budget.weights import Cells, read_applicability
 from chamnet.errors import InputError
 from chamnet.provenance import read_json, write_text
 
@@ -42,7 +42,7 @@ def summarize_budgets(
     correlation_km: float = 500.0,
     seed: int = 0,
     synthetic: bool = False,
-    applicability: Mapping[str, np.ndarray] | None = None,
+    applicability: Mapping[str, str | os.PathLike | np.ndarray] | None = None,
 ) -> None:
     """Write the table of budgets with intervals, and the totals behind it.
 
@@ -59,7 +59,8 @@ def summarize_budgets(
         Correlation length of the log-bias field.
     seed : of the draws
     synthetic : whether the inputs are synthetic, which the products then say
-    applicability : by target, (cell,): 1 inside the driver space of the training places
+    applicability : by target, a manifest of ``build_applicability`` or (cell,): 1 inside the
+        driver space of the training places; cells not known to be inside count as outside
 
     Raises
     ------
@@ -73,6 +74,7 @@ def summarize_budgets(
     matrix = open_regions(regions, n_cells=land.latitude.size)
     table = pd.concat([_read_budget(path) for path in budgets], ignore_index=True)
     by_target = _masses_by_target(masses)
+    known = {target: read_applicability(v) for target, v in (applicability or {}).items()}
     totals = [
         draw_totals(
             target,
@@ -84,7 +86,7 @@ def summarize_budgets(
             n_draws=n_draws,
             correlation_km=correlation_km,
             seed=seed,
-            applicability=(applicability or {}).get(target),
+            applicability=known.get(target),
         )
         for target in dict.fromkeys(table["target"])
     ]

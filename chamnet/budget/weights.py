@@ -59,6 +59,18 @@ class Cells:
         return maps[..., row, column]
 
 
+def read_applicability(source: str | os.PathLike | np.ndarray) -> np.ndarray:
+    """Whether cells are inside the area of applicability, (cell,): 1, 0, or NaN if unknown.
+
+    Parameters
+    ----------
+    source : manifest of a store with ``applicability``, or the values themselves
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    return open_store(source)["applicability"].values.astype(float)
+
+
 def region_weights(
     system: str, cells: Cells, *, gcp_mask: str | os.PathLike | None = None
 ) -> dict[str, np.ndarray]:

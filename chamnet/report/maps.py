@@ -14,7 +14,7 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from chamnet.budget.weights import Cells
+from chamnet.budget.weights import Cells, read_applicability
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.errors import InputError
 from chamnet.grid import cell_area_m2, unstack_cells
@@ -22,11 +22,11 @@ from chamnet.report.variables import (
     BOUNDS,
     COORDINATES,
     FILL,
-    GRID_MAPPING,
     PLACE,
     STATIC,
     VARIABLES,
     global_attributes,
+    grid_mapping,
 )
 from chamnet.timeaxis import N_MONTHS, month_lengths, month_time
 
@@ -48,7 +48,7 @@ def publish_maps(
     cells: str | os.PathLike,
     step_deg: float | None = None,
     synthetic: bool = False,
-    applicability: Mapping[str, np.ndarray] | None = None,
+    applicability: Mapping[str, str | os.PathLike | np.ndarray] | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``maps.zarr``: monthly maps of the ensemble mean and spread, all years.
@@ -61,7 +61,8 @@ def publish_maps(
     step_deg : degrees
         Checked against the cells' own.
     synthetic : whether the inputs are synthetic, which title and comment then say
-    applicability : by target, (cell,): 1 inside the driver space of the training places
+    applicability : by target, a manifest of ``build_applicability`` or (cell,): 1 inside the
+        driver space of the training places
     attributes : further global attributes (provenance)
 
     Raises
@@ -73,7 +74,8 @@ def publish_maps(
     if step_deg is not None and not np.isclose(step_deg, land.grid.step_deg):
         raise InputError(f"{cells}: cells of {land.grid.step_deg} degrees, expected {step_deg}")
     years = _years_of(fluxes, wetlands)
-    template = _template(fluxes, years, land, applicability=applicability or {})
+    inside = {target: read_applicability(v) for target, v in (applicability or {}).items()}
+    template = _template(fluxes, years, land, applicability=inside)
     template.attrs = global_attributes(
         latitude=template["latitude"].values,
         longitude=template["longitude"].values,
@@ -84,7 +86,7 @@ def publish_maps(
     writer = StoreWriter(store, digest=digest)
     with writer.locked():
         writer.begin(template, chunks=_chunks(template), shards={"time": N_MONTHS})
-        names = _write_static(writer, land, applicability or {})
+        names = _write_static(writer, land, inside)
         for done, year in enumerate(sorted(years), start=1):
             names += _write_year(writer, years[year], land, at=done - 1)
             logger.info("publish_maps: %d/%d years", done, len(years))
@@ -167,7 +169,7 @@ def _coordinates(years: list[int], cells: Cells, extents: np.ndarray) -> dict[st
         "lat_bnds": xr.Variable(("latitude", "nv"), edges["lat_bnds"], BOUNDS["latitude"], FILL),
         "lon_bnds": xr.Variable(("longitude", "nv"), edges["lon_bnds"], BOUNDS["longitude"], FILL),
         "extent": xr.Variable("extent", extents.astype(str), COORDINATES["extent"]),
-        "crs": xr.Variable((), np.int32(0), GRID_MAPPING),
+        "crs": xr.Variable((), np.int32(0), grid_mapping()),
     }
 
 
@@ -326,6 +328,8 @@ def _write_netcdf(data: xr.Dataset, path: Path) -> Path:
         data[name].encoding = {
             k: v for k, v in data[name].encoding.items() if k in ("units", "calendar", "dtype")
         }
+        if "flag_values" in data[name].attrs:  # JSON gives them back in double precision
+            data[name].attrs["flag_values"] = np.array(data[name].attrs["flag_values"], "float32")
         if name in data.coords:
             encoding.setdefault(str(name), {"_FillValue": None})
     try:

@@ -197,13 +197,12 @@ COORDINATES: dict[str, dict[str, Any]] = {
 
 BOUNDS = {name: {"long_name": f"{name}_bounds"} for name in ("time", "latitude", "longitude")}
 
-GRID_MAPPING: dict[str, Any] = {
-    "grid_mapping_name": "latitude_longitude",
-    "long_name": "WGS 84",
-    "semi_major_axis": 6_378_137.0,
-    "inverse_flattening": 298.257223563,
-    "longitude_of_prime_meridian": 0.0,
-}
+
+def grid_mapping() -> dict[str, Any]:
+    """Attributes of the variable ``crs``: longitude and latitude on WGS 84."""
+    import pyproj  # slow to import
+
+    return {"long_name": "WGS 84", **pyproj.CRS.from_epsg(4326).to_cf()}
 
 
 def global_attributes(

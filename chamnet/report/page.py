@@ -1,0 +1,168 @@
+"""The report: one self-contained HTML page of a run, true of that run and of no other."""
+
+import base64
+import importlib.metadata
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from chamnet.budget.references import judge_references, read_acceptance, read_gcp_table
+from chamnet.provenance import environment, read_json, write_text
+from chamnet.report.figures import read_budget
+from chamnet.report.methods import describe_methods
+from chamnet.report.tables import (
+    DASH,
+    build_cards,
+    build_rows,
+    describe_references,
+    show_check,
+    show_closure,
+    show_closure_map,
+    show_percent,
+    show_references,
+    show_score,
+    show_system,
+    summarize_dropped,
+)
+
+logger = logging.getLogger(__name__)
+
+VERDICTS = {
+    "inside": "within the published range",
+    "outside_inner": "outside the published range",
+    "outside_outer": "far outside the published range",
+}
+COLUMNS = (
+    ("Region", "name of the region"),
+    ("Target", "emission of wetlands, consumption of upland soils"),
+    ("System", "system of regions"),
+    ("Extent", "map of wetland extent; all pools them"),
+    ("mean", "mean over members, extents and years"),
+    ("5 %", "lower end of the 90 % interval"),
+    ("95 %", "upper end of the 90 % interval"),
+    ("GCP mean", "Global Carbon Project, 2008-2017"),
+    ("GCP range", "smallest and largest of the models; sorted by the largest"),
+    ("sd of years", "standard deviation of single years"),
+    ("extent %", "share of the variance from the choice of extent"),
+    ("outside %", "share of the budget from outside the area of applicability"),
+)
+CAPTIONS = {
+    "budgets": "Budgets of this run (dots: mean; bars: 90 % interval; hollow marks: single wetland "
+    "extents) beside the ranges of the Global Carbon Project, 2008-2017. Ranges are minimum to "
+    "maximum over models, with their mean; the soil sink of inversions is mostly their prior.",
+    "maps": "Mean fluxes per area of cell over all years and wetland extents, and their spread "
+    "over the members of the ensemble. Equal-area projection; classes are not evenly spaced where "
+    "values span orders of magnitude.",
+    "seasons": "Mean seasonal cycles of the latitude bands, with 90 % intervals.",
+    "series": "Annual budgets of the globe and of the latitude bands, with 90 % intervals; "
+    "published ranges stand beside the years because their periods differ.",
+}
+
+
+def write_report(
+    *,
+    out: str | os.PathLike,
+    csv: str | os.PathLike,
+    figures: Sequence[str | os.PathLike] = (),
+    checks: Sequence[str | os.PathLike] = (),
+    calibrations: Mapping[str, str | os.PathLike] | None = None,
+    dropped: Sequence[str | os.PathLike] = (),
+    maps: str | os.PathLike | None = None,
+    config: Mapping[str, Any] | None = None,
+    run: str = "run",
+    synthetic: bool = False,
+    digest: str = "",
+) -> None:
+    """Write ``report.html``: numbers, figures, regions, checks, scores, methods, provenance.
+
+    Parameters
+    ----------
+    out : path of the page
+    csv : ``global_budget.csv``
+    figures : PNG files; those named as in ``CAPTIONS`` get its captions
+    checks : JSON files of the checks; one that is not there did not pass
+    calibrations : ``calibration.json`` by target, for the quick out-of-bag scores
+    dropped : tables of what the observations left out
+    maps : manifest of the published maps, for provenance
+    config : options of the run as plain values
+    run, digest : name of the run, and what the page follows from
+    synthetic : whether the inputs are synthetic
+    """
+    budget = read_budget(csv)
+    judged = judge_references(budget)
+    found = {target: read_json(path) for target, path in (calibrations or {}).items()}
+    closure = next((read_json(p) for p in checks if Path(p).stem == "closure"), {})
+    values = {
+        "title": "Methane emission and consumption of the land surface",
+        "run": run,
+        "synthetic": synthetic,
+        "period": _period(budget),
+        "extents": sorted(set(budget["extent"]) - {"all"}),
+        "version": importlib.metadata.version("chamnet"),
+        "verdicts": VERDICTS,
+        "cards": build_cards(budget, judged),
+        "figures": [_embed(path) for path in figures],
+        "targets": list(dict.fromkeys(budget["target"])),
+        "systems": {name: show_system(name) for name in dict.fromkeys(budget["region_system"])},
+        "columns": COLUMNS,
+        "rows": build_rows(budget),
+        "reference_note": describe_references(budget),
+        "checks": [*show_references(judged), *(show_check(path) for path in checks)],
+        "closure": [show_closure(row) for row in closure.get("rows", [])],
+        "closure_maps": [show_closure_map(row) for row in closure.get("maps", [])],
+        "scores": [show_score(target, values) for target, values in found.items()],
+        "levels": sorted({show_percent(v) for f in found.values() for v in f.get("coverage", {})}),
+        "dropped": summarize_dropped(dropped),
+        "methods": describe_methods(budget, config=config, calibrations=found),
+        "provenance": _provenance(csv, maps, digest),
+        "sources": _sources(),
+        "config": yaml.safe_dump(dict(config), sort_keys=False) if config else "",
+    }
+    write_text(out, _template().render(values))
+    logger.info("write_report: %s, %.1f MB", out, Path(out).stat().st_size / 1e6)
+
+
+def _template() -> jinja2.Template:
+    source = (Path(__file__).parent / "report.html").read_text()
+    settings = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return settings.from_string(source)
+
+
+def _period(budget: pd.DataFrame) -> str:
+    first, last = int(budget["first_year"].min()), int(budget["last_year"].max())
+    return str(first) if first == last else f"{first}{DASH}{last}"
+
+
+def _embed(path: str | os.PathLike) -> dict[str, Any]:
+    raw = Path(path).read_bytes()
+    width, height = (int.from_bytes(raw[i : i + 4], "big") for i in (16, 20))  # PNG header
+    name = Path(path).stem
+    caption = CAPTIONS.get(name, name.replace("_", " "))
+    return {
+        "data": base64.b64encode(raw).decode(),
+        "caption": caption,
+        "alt": caption.split(".")[0],
+        "is_tall": height > width,
+    }
+
+
+def _provenance(
+    csv: str | os.PathLike, maps: str | os.PathLike | None, digest: str
+) -> list[tuple[str, str]]:
+    rows = [("table", f"{Path(csv).name}")]
+    if maps is not None and Path(maps).exists():
+        manifest = read_json(maps)
+        rows.append(("maps", f"{manifest['store']}, content {manifest['content'][:16]}"))
+    rows.append(("digest of options, code and inputs", digest[:16] or DASH))
+    rows += [(name, version) for name, version in environment().items() if version != "absent"]
+    return rows
+
+
+def _sources() -> list[str]:
+    return [*dict.fromkeys(read_gcp_table()["source"]), *dict.fromkeys(read_acceptance()["source"])]
