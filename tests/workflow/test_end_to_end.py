@@ -84,5 +84,6 @@ def test_a_changed_tower_file_reruns_the_towers_and_not_the_chambers(run):
 
 
 def test_one_more_year_costs_one_embedding_and_one_prediction_a_target(run):
-    jobs = planned(run, "--config", "predict={last_year: 2012}")
-    assert "embed_year" not in jobs
+    jobs = planned(run, "--config", "predict={last_year: 2013}")
+    stages = ("embed_year", "predict_year", "integrate_year", "convert_drivers", "train_member")
+    assert [jobs.get(stage, 0) for stage in stages] == [2, 2, 2, 0, 0]

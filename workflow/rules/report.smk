@@ -1,0 +1,153 @@
+rule plot_budgets:
+    input:
+        csv="results/{run}/global_budget.csv",
+    output:
+        picture=report(
+            "results/{run}/figures/budgets.png",
+            caption="../report/budgets.rst",
+            category="Figures",
+        ),
+        vector="results/{run}/figures/budgets.pdf",
+    log:
+        "results/{run}/logs/plot_budgets.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_budgets.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.figures"),
+    message:
+        "Drawing budgets beside the published ranges"
+    script:
+        "../scripts/plot_budgets.py"
+
+
+rule plot_seasons:
+    input:
+        netcdf="results/{run}/budget.nc",
+    output:
+        picture=report(
+            "results/{run}/figures/seasons.png",
+            caption="../report/seasons.rst",
+            category="Figures",
+        ),
+        vector="results/{run}/figures/seasons.pdf",
+    log:
+        "results/{run}/logs/plot_seasons.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_seasons.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.figures"),
+    message:
+        "Drawing seasonal cycles"
+    script:
+        "../scripts/plot_seasons.py"
+
+
+rule plot_series:
+    input:
+        netcdf="results/{run}/budget.nc",
+    output:
+        picture=report(
+            "results/{run}/figures/series.png",
+            caption="../report/series.rst",
+            category="Figures",
+        ),
+        vector="results/{run}/figures/series.pdf",
+    log:
+        "results/{run}/logs/plot_series.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_series.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.figures"),
+    message:
+        "Drawing annual series"
+    script:
+        "../scripts/plot_series.py"
+
+
+rule plot_maps:
+    input:
+        maps="results/{run}/maps.json",
+    output:
+        picture=report(
+            "results/{run}/figures/maps.png",
+            caption="../report/maps.rst",
+            category="Figures",
+        ),
+        vector="results/{run}/figures/maps.pdf",
+    log:
+        "results/{run}/logs/plot_maps.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_maps.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.mapfigures"),
+    message:
+        "Drawing mean maps"
+    script:
+        "../scripts/plot_maps.py"
+
+
+rule write_report:
+    input:
+        csv="results/{run}/global_budget.csv",
+        figures=expand(
+            "results/{{run}}/figures/{name}.png",
+            name=["budgets", "maps", "seasons", "series"],
+        ),
+        checks=checks(),
+        calibrations=expand(
+            "results/{{run}}/models/{target}/calibration.json",
+            target=options.run.targets,
+        ),
+        dropped=expand(
+            "results/{{run}}/observations/{target}_dropped.csv",
+            target=options.run.targets,
+        ),
+        maps="results/{run}/maps.json",
+    output:
+        page=report(
+            "results/{run}/report.html",
+            caption="../report/report.rst",
+            category="Page",
+        ),
+    log:
+        "results/{run}/logs/write_report.log",
+    benchmark:
+        "results/{run}/benchmarks/write_report.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        targets=options.run.targets,
+        config=options.model_dump(mode="json"),
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.page"),
+    message:
+        "Writing the page"
+    script:
+        "../scripts/write_report.py"
