@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from chamnet.constants import SECONDS_PER_DAY
+from chamnet.demo.weather import round_weather
 from chamnet.grid import Grid
 
 SYNTHETIC = "SYNTHETIC: made by the chamnet demo world; not an observation, not a product"
@@ -114,7 +115,8 @@ class Era5Writer:
         """
         for name, (source, factor, _, _) in ERA5_VARIABLES.items():
             values = weather[source]
-            values = values * np.float32(factor) if factor != 1 else values
+            if factor != 1:
+                values = round_weather({source: values * np.float32(factor)})[source]
             maps = values.reshape(-1, *self._shape)[:, ::-1, self._order]
             self._group[name][part] = maps
 
@@ -134,7 +136,6 @@ def write_raster(
 ) -> None:
     """Write a GeoTIFF in EPSG:4326 of a global map, (latitude ascending, longitude)."""
     import rasterio
-    from rasterio.transform import from_origin
 
     step = 180 / values.shape[0]
     profile = {
@@ -144,7 +145,7 @@ def write_raster(
         "count": 1,
         "dtype": values.dtype.name,
         "crs": "EPSG:4326",
-        "transform": from_origin(-180, 90, step, step),
+        "transform": rasterio.Affine(step, 0, -180, 0, -step, 90),
         "nodata": np.nan if values.dtype.kind == "f" else 255,
         "compress": "deflate",
         "predictor": 3 if values.dtype.kind == "f" else 1,

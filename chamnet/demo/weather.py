@@ -19,6 +19,8 @@ N_MODES = 6
 FAST_FIELDS = ("warmth", "wetness", "pressure")
 PERSISTENCE = {"warmth": 0.80, "wetness": 0.45, "pressure": 0.70}  # lag-1 autocorrelation
 MODE_PERSISTENCE = 0.996  # a day: e-folding of eight months
+HOTTEST_DAY_K = np.float32(317)  # daily mean; no place is known to be hotter
+MOISTEST_DEW_POINT_K = np.float32(304)
 MANTISSA_BITS = {  # kept of float32, as packed data have; fewer bits, smaller files
     "air_temperature": 12,  # 0.03 K
     "dew_point_temperature": 12,
@@ -109,7 +111,8 @@ class WeatherGenerator:
     def _air_temperature(self, part: slice, mean: np.ndarray, warmth: np.ndarray) -> np.ndarray:
         normals = self._normals
         slow = self._modes[part] @ self._patterns[0]
-        return mean + normals.fast_sd * warmth + normals.slow_sd * slow + np.float32(273.15)
+        air = mean + normals.fast_sd * warmth + normals.slow_sd * slow + np.float32(273.15)
+        return np.minimum(air, HOTTEST_DAY_K)
 
     def _rain_normals(self, part: slice, blend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expected precipitation, mm per day, and the chance of a wet day."""
@@ -121,7 +124,7 @@ class WeatherGenerator:
     def _dew_point(self, air: np.ndarray, cloud: np.ndarray, blend: np.ndarray) -> np.ndarray:
         warm = np.clip((air - np.float32(258)) / 40, 0.05, 1)
         deficit = 1.5 + 15 * np.exp(-1.2 * np.maximum(blend @ self._normals.aridity, 0)) * warm
-        return air - deficit * (1.3 - 0.8 * cloud)
+        return np.minimum(air - deficit * (1.3 - 0.8 * cloud), MOISTEST_DEW_POINT_K)
 
     def _shortwave(self, days: np.ndarray, cloud: np.ndarray) -> np.ndarray:
         """Clear sky by FAO-56 eq. 37, clouds by Kasten and Czeplak (1980)."""
@@ -211,7 +214,7 @@ def _longwave(air: np.ndarray, dew: np.ndarray, cloud: np.ndarray) -> np.ndarray
     """Clear sky by Brutsaert (1975), clouds by Crawford and Duchon (1999), W m-2."""
     celsius = dew - np.float32(273.15)
     vapor_hpa = 6.108 * np.exp(17.27 * celsius / np.maximum(celsius + 237.3, 60))
-    clear = np.minimum(1.24 * (vapor_hpa / air) ** (1 / 7), 1)
+    clear = np.clip(1.24 * (vapor_hpa / air) ** (1 / 7), 0.6, 1)  # not made for the polar night
     share = 0.8 * cloud
     return (share + (1 - share) * clear) * (STEFAN_BOLTZMANN * air**4)
 
