@@ -72,7 +72,7 @@ class Setting:
         from chamnet.data.context import context_folder, open_contexts
         from chamnet.data.store import open_store
         from chamnet.inference import batches, shards
-        from chamnet.inference.predict import Inputs
+        from chamnet.inference.inputs import Inputs
 
         device = batches.set_up_torch(threads=self.options.threads, device="cpu")
         cells = open_store(self.cells)
@@ -154,7 +154,8 @@ def write_members(setting: Setting, drivers: tuple[str, ...], attributes: tuple[
 
     from chamnet.config import ModelConfig
     from chamnet.data.normalization import Normalization
-    from chamnet.model.checkpoint import Member, save_member
+    from chamnet.model.checkpoint import save_member
+    from chamnet.model.member import Member
     from chamnet.model.network import CHAMNet
 
     for seed, path in enumerate(setting.checkpoints):

@@ -12,7 +12,8 @@ from chamnet.data.normalization import Normalization
 from chamnet.data.store import StoreWriter, write_store
 from chamnet.inference.embed import embed_year
 from chamnet.inference.predict import predict_year
-from chamnet.model.checkpoint import Member, save_member
+from chamnet.model.checkpoint import save_member
+from chamnet.model.member import Member
 from chamnet.model.network import CHAMNet
 from chamnet.provenance import write_json
 from chamnet.timeaxis import daily_time
@@ -121,7 +122,7 @@ class World:
     checkpoints: list[Path]
     n_cells: int
 
-    def write_drivers(self, year, *, calendar="standard", shard=8, chunk=4, change=None) -> Path:
+    def write_drivers(self, year, *, calendar="standard", shard=4, chunk=2, change=None) -> Path:
         """Drivers of a year; ``change`` is applied to them first."""
         data = make_drivers(n_cells=self.n_cells, year=year, calendar=calendar)
         if change is not None:
@@ -160,7 +161,7 @@ class World:
         return predict_year(year=year, **(settings | options))
 
 
-def make_world(folder: Path, *, n_cells: int = 22, n_members: int = 2, **member) -> World:
+def make_world(folder: Path, *, n_cells: int = 10, n_members: int = 2, **member) -> World:
     """Cells and checkpoints of a small world."""
     torch.set_num_threads(1)
     cells = write_store(make_cells(n_cells=n_cells), folder / "cells.zarr", digest="cells")

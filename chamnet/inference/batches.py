@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from chamnet.errors import CheckpointError
-from chamnet.model.checkpoint import Member, load_member
+from chamnet.model.checkpoint import load_member
+from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 

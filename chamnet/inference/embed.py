@@ -18,6 +18,7 @@ from chamnet.data.context import (
 )
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.inference.inputs import read_attribute_names, read_names
 from chamnet.inference.shards import (
     DriverYear,
     Progress,
@@ -30,7 +31,7 @@ from chamnet.inference.shards import (
     stream_shards,
     write_note,
 )
-from chamnet.model.checkpoint import Member
+from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 
@@ -84,17 +85,16 @@ def embed_year(
         logger.info("%s: finished before", store)
         return write_pointer(manifest, store)
     place = set_up_torch(threads=threads, device=device)
-    cell_table = open_store(cells)
     members = load_members(
         checkpoints,
-        drivers=list(map(str, open_store(drivers).data_vars)),
-        attributes=cell_table["attribute"].values.tolist(),
+        drivers=read_names(drivers),
+        attributes=read_attribute_names(cells),
         mode=None,
         n_context_years=0,
         device=place,
     )
     year = open_driver_year(drivers, names=next(iter(members.values())).driver_names)
-    check_same_cells(year.data, cell_table, source=str(drivers))
+    check_same_cells(year.data, open_store(cells), source=str(drivers))
     batcher = Batcher(
         cells_per_batch=min(cells_per_batch, year.cells_per_shard),
         device=place,

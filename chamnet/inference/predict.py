@@ -1,6 +1,5 @@
 """Fluxes of every cell and member for one year, from its drivers and contexts."""
 
-import dataclasses
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -11,23 +10,20 @@ import numpy as np
 import torch
 import xarray as xr
 
-from chamnet.data.context import ContextShard, context_folder, open_contexts, read_contexts
+from chamnet.data.context import ContextShard, context_folder
 from chamnet.data.fluxes import DAYS_PER_CHUNK, build_daily_template, build_flux_template
-from chamnet.data.store import StoreWriter, open_store
+from chamnet.data.store import StoreWriter
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.inference.inputs import Inputs, open_inputs, read_attribute_names, read_names
 from chamnet.inference.shards import (
-    DriverYear,
     Progress,
     Shard,
-    check_same_cells,
-    open_driver_year,
     read_notes,
     region_of,
     stream_shards,
     write_note,
 )
-from chamnet.model.checkpoint import Member
-from chamnet.provenance import read_json
+from chamnet.model.member import Member
 from chamnet.timeaxis import month_lengths
 
 logger = logging.getLogger(__name__)
@@ -92,73 +88,29 @@ def predict_year(
         If drivers and cells are not of the same places.
     """
     place = set_up_torch(threads=threads, device=device)
-    cell_table = open_store(cells)
     members = load_members(
         checkpoints,
-        drivers=list(map(str, open_store(drivers).data_vars)),
-        attributes=cell_table["attribute"].values.tolist(),
+        drivers=read_names(drivers),
+        attributes=read_attribute_names(cells),
         mode=mode,
         n_context_years=len(contexts) - 1,
         device=place,
     )
-    any_member = next(iter(members.values()))
-    driver_year = open_driver_year(drivers, names=any_member.driver_names, year=year)
-    check_same_cells(driver_year.data, cell_table, source=str(drivers))
-    inputs = Inputs(
+    inputs = open_inputs(
         year=year,
-        drivers=driver_year,
-        attributes=_read_attributes(cell_table, any_member.attribute_names),
-        mean_factor=_read_mean_factor(calibration),
-        contexts=open_contexts(contexts, folder=context_folder(checkpoints), year=year),
+        drivers=drivers,
+        cells=cells,
+        contexts=contexts,
+        folder=context_folder(checkpoints),
+        calibration=calibration,
+        member=next(iter(members.values())),
     )
     batcher = Batcher(
-        cells_per_batch=min(cells_per_batch, driver_year.cells_per_shard),
+        cells_per_batch=min(cells_per_batch, inputs.drivers.cells_per_shard),
         device=place,
         precision=precision,
     )
     return _write_fluxes(Path(store), digest, inputs, members, batcher, daily)
-
-
-@dataclasses.dataclass(frozen=True)
-class Inputs:
-    """What a year's prediction reads.
-
-    Attributes
-    ----------
-    year : the target year
-    drivers : of the year, opened
-    attributes : (cell, attribute), float32
-    mean_factor : that restores the mean; None leaves each member its own
-    contexts : stores of the context years, oldest first; None where missing
-    """
-
-    year: int
-    drivers: DriverYear
-    attributes: np.ndarray
-    mean_factor: float | None
-    contexts: list[xr.Dataset | None]
-
-    def read(self, shard: Shard) -> tuple[np.ndarray, np.ndarray, ContextShard]:
-        """Drivers, attributes and contexts of a shard's cells."""
-        return (
-            self.drivers.read(shard),
-            self.attributes[shard.cells],
-            read_contexts(self.contexts, shard.cells),
-        )
-
-
-def _read_attributes(cells: xr.Dataset, names: Sequence[str]) -> np.ndarray:
-    """Attributes (cell, attribute) in the order that the network takes them, float32."""
-    found = cells["attribute"].values.tolist()
-    return cells["attributes"].values[:, [found.index(name) for name in names]].astype(np.float32)
-
-
-def _read_mean_factor(calibration: str | os.PathLike | None) -> float | None:
-    if calibration is None:
-        return None
-    factor = float(read_json(calibration)["mean_factor"])
-    logger.info("%s: mean factor %.4g", calibration, factor)
-    return factor
 
 
 def _write_fluxes(

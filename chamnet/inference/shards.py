@@ -209,12 +209,16 @@ def region_of(region: xr.Dataset, shard: Shard) -> dict[str, slice]:
 
 def write_note(writer: StoreWriter, shard: Shard, note: dict[str, int]) -> None:
     """Keep what a shard's computing told, for the manifest of a run that may be killed."""
-    write_json(writer.parts / f"note-{shard.name}.json", note)
+    if writer.parts.exists():  # gone when another job of the same digest finished the store
+        write_json(writer.parts / f"note-{shard.name}.json", note)
 
 
 def read_notes(writer: StoreWriter, shards: Sequence[Shard]) -> dict[str, int]:
     """Cells that are NaN in all shards, the smallest batch and the most halvings."""
-    notes = [read_json(writer.parts / f"note-{shard.name}.json") for shard in shards]
+    paths = [writer.parts / f"note-{shard.name}.json" for shard in shards]
+    notes = [read_json(path) for path in paths if path.exists()]
+    if not notes:
+        return {"n_cells_nan": 0}
     return {
         "n_cells_nan": sum(note["n_cells_nan"] for note in notes),
         "cells_per_batch": min(note["cells_per_batch"] for note in notes),
