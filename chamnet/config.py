@@ -356,11 +356,26 @@ def read_config(*paths: str | Path) -> Config:
     """Checked configuration of YAML files; a later file's options replace an earlier one's.
 
     Mappings are merged and lists replaced whole, as Snakemake's ``--configfile`` does.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read as a mapping of options, or an option is not as it should be.
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        merged = _merge(merged, yaml.safe_load(Path(path).read_text()) or {})
+        merged = _merge(merged, _read_options(path))
     return parse_config(merged)
+
+
+def _read_options(path: str | Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(values or {}, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}, expected sections of options")
+    return values or {}
 
 
 def _merge(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chamnet.data.sites import read_table
+from chamnet.data.sites import read_table, read_words
 from chamnet.errors import InputError
 from chamnet.timeaxis import N_MONTHS
 from chamnet.units import ug_c_m2_hour_to_kg_m2_s
@@ -84,10 +84,11 @@ def _read_smud(
     values = np.stack([_numbers(table[c], path=path) for c in SMUD_MONTHS], axis=1)
     rows = pd.DataFrame(values, columns=list(SMUD_MONTHS))
     rows["place"] = [f"smud-{line:04d}" for line in range(2, len(table) + 2)]  # line of the file
-    rows["latitude"], rows["longitude"] = table["Latitude"], table["Longitude"]
-    rows["place_class"] = table["Biome"].fillna("unknown").astype(str)
-    authors = table.get("Paper_author", pd.Series("unknown", table.index)).fillna("unknown")
-    rows["licence"] = "MIT; cite the study of " + authors.astype(str)
+    rows["latitude"], rows["longitude"] = (
+        _numbers(table[c], path=path) for c in ("Latitude", "Longitude")
+    )
+    rows["place_class"] = read_words(table, "Biome")
+    rows["licence"] = "MIT; cite the study of " + read_words(table, "Paper_author")
     is_wetland = table.get("Ecosystem", pd.Series("", table.index)).eq("Wetland")
     reasons = np.select(
         [
@@ -116,12 +117,10 @@ def _read_plain(
     rows = pd.DataFrame({c: _numbers(table[c], path=path) for c in PLAIN_COLUMNS[1:]})
     rows = rows.rename(columns={"consumption_ug_c_m2_h": "value"})
     rows["place"] = table["place_id"].astype(str)
-    rows["place_class"] = table.get("biome", pd.Series("unknown", table.index)).fillna("unknown")
-    rows["licence"] = table.get("licence", pd.Series("unknown", table.index)).fillna("unknown")
+    rows["place_class"] = read_words(table, "biome")
+    rows["licence"] = read_words(table, "licence")
     blank = pd.Series(np.nan, table.index)
-    rows["year"] = np.nan_to_num(
-        _numbers(table.get("year", blank), path=path), nan=UNKNOWN_YEAR
-    ).astype(int)
+    rows["year"] = _read_years(table.get("year", blank), path=path)
     rows["spread"] = _numbers(table.get("uncertainty_ug_c_m2_h", blank), path=path)
     months = rows["month"]
     bad = rows.index[~months.isin(range(1, N_MONTHS + 1))]
@@ -136,6 +135,17 @@ def _read_plain(
         default="",
     )
     return rows, reasons
+
+
+def _read_years(column: pd.Series, *, path: str) -> np.ndarray:
+    years = _numbers(column, path=path)
+    bad = np.isfinite(years) & ~np.isin(years, np.arange(1800, 2201)) | np.isinf(years)
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise InputError(
+            f"{path}: year of line {at + 2} is {years[at]:g}, expected 1800 to 2200 or a blank"
+        )
+    return np.nan_to_num(years, nan=UNKNOWN_YEAR).astype(int)
 
 
 def _places(rows: pd.DataFrame, *, path: str) -> pd.DataFrame:
