@@ -26,6 +26,7 @@ from chamnet.data.observed_windows import (
 from chamnet.data.places import (
     N_STEPS,
     PlaceDrivers,
+    add_cell_attributes,
     build_clusters,
     n_steps_of,
     read_cell_drivers,
@@ -99,10 +100,14 @@ def read_emission(
     if is_own:
         logger.info("towers: drivers are the towers' own columns")
         place_drivers = read_tower_drivers(kept, driver_names=driver_names, years=years)
+        excess = np.zeros(len(places))
+        if cells:
+            place_drivers, excess = add_cell_attributes(place_drivers, places, cells=cells)
     else:
-        place_drivers = _read_strictly(
+        place_drivers, excess = read_cell_drivers(
             places, cells=cells, drivers=drivers, driver_names=driver_names, years=years
         )
+    _require_near(places, excess)
     windows, counts = build_tower_windows(
         kept,
         years=years,
@@ -164,7 +169,10 @@ def read_consumption(
         place_drivers, is_near = _read_normals_of(
             found.places, path=chambers.get("normals"), driver_names=driver_names
         )
-        reason = "no climate normals near"
+        if cells:
+            place_drivers, excess = add_cell_attributes(place_drivers, found.places, cells=cells)
+            is_near = is_near & (excess <= 1)
+        reason = "no climate normals or land cell near"
     found, far = _drop_places(found, is_near, source=source, reason=reason)
     place_drivers = place_drivers.take(is_near)
     windows, counts = build_chamber_windows(
@@ -246,8 +254,7 @@ def _window_variables(windows: pd.DataFrame, *, target: str) -> dict[str, Any]:
     return variables
 
 
-def _read_strictly(places: pd.DataFrame, **inputs: Any) -> PlaceDrivers:
-    drivers, excess = read_cell_drivers(places, **inputs)
+def _require_near(places: pd.DataFrame, excess: np.ndarray) -> None:
     if (excess > 1).any():
         far = places.iloc[int(np.argmax(excess))]
         raise GridError(
@@ -255,7 +262,6 @@ def _read_strictly(places: pd.DataFrame, **inputs: Any) -> PlaceDrivers:
             f"{excess.max():.1f} times farther from a land cell than is accepted: is its "
             "position in the site table right?"
         )
-    return drivers
 
 
 def _read_normals_of(

@@ -109,10 +109,7 @@ def read_cell_drivers(
     MissingDriverError
         If the drivers lack one that is asked for.
     """
-    with open_store(cells) as cell_data:
-        index, excess = _nearest_cells(places, cell_data)
-        attributes = cell_data["attributes"].values[index].astype(np.float32)
-        attribute_names = [str(name) for name in cell_data["attribute"].values]
+    index, excess, attributes, attribute_names = _read_cells_of(places, cells)
     stores = _stores_by_year(drivers, years=years)
     values = _empty(len(places), len(years), len(driver_names))
     unique, back = np.unique(index, return_inverse=True)
@@ -139,6 +136,18 @@ def read_cell_drivers(
     return found, excess
 
 
+def add_cell_attributes(
+    drivers: PlaceDrivers, places: pd.DataFrame, *, cells: str
+) -> tuple[PlaceDrivers, np.ndarray]:
+    """Drivers of places with the attributes of their nearest land cell, and its distance.
+
+    The distance is as of ``read_cell_drivers``.
+    """
+    _, excess, attributes, names = _read_cells_of(places, cells)
+    found = dataclasses.replace(drivers, attributes=attributes, attribute_names=names)
+    return found, excess
+
+
 def build_clusters(latitude: np.ndarray, longitude: np.ndarray, *, cluster_km: float) -> np.ndarray:
     """Cluster of each place, (place,): places linked by steps of at most ``cluster_km``.
 
@@ -162,6 +171,15 @@ def build_clusters(latitude: np.ndarray, longitude: np.ndarray, *, cluster_km: f
 def n_steps_of(years: Sequence[int], *, calendar: str) -> np.ndarray:
     """Days of each year, (year,)."""
     return np.array([days_in_year(year, calendar=calendar) for year in years])
+
+
+def _read_cells_of(
+    places: pd.DataFrame, cells: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    with open_store(cells) as data:
+        index, excess = _nearest_cells(places, data)
+        attributes = data["attributes"].values[index].astype(np.float32)
+        return index, excess, attributes, [str(name) for name in data["attribute"].values]
 
 
 def _nearest_cells(places: pd.DataFrame, cells: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -131,6 +131,22 @@ def test_two_towers_of_one_cell_both_keep_it(tmp_path):
     np.testing.assert_array_equal(data["drivers"][1, 0, :365], expected)
 
 
+def test_towers_with_their_own_drivers_have_attributes_of_their_cell(tmp_path):
+    options = write_towers(tmp_path, {"FI-Sii": make_tower_table()})
+    data = read(tmp_path, options, cells=write_cells(tmp_path))
+    assert data["attribute"].values.tolist() == ["number"]
+    assert data["attributes"].shape == (1, 1)
+
+
+def test_calendars_that_differ_by_year_are_refused(tmp_path):
+    options = write_towers(tmp_path, {"FI-Sii": make_tower_table()}) | {"drivers": "reanalysis"}
+    inputs = write_drivers(tmp_path, years=(2015,))
+    other = write_drivers(tmp_path, years=(2016,), calendar="noleap")
+    inputs["drivers"] += other["drivers"]
+    with pytest.raises(InputError, match=r"calendars \['noleap', 'standard'\], expected one"):
+        read(tmp_path, options, **inputs)
+
+
 def test_year_of_360_days_drops_the_days_it_has_not(tmp_path):
     options = write_towers(tmp_path, {"FI-Sii": make_tower_table()}) | {"drivers": "reanalysis"}
     inputs = write_drivers(tmp_path, calendar="360_day")
@@ -182,7 +198,9 @@ def test_studies_have_the_drivers_of_normals(tmp_path):
     assert float(data["drivers"].sel(driver="air_temperature").mean()) == pytest.approx(283, abs=1)
     first = data.isel(window=0)
     assert [int(first[f"window_{n}"]) for n in ("year", "month", "first")] == [-1, 6, -1]
-    assert read_dropped(tmp_path, "consumption")["reason"].tolist() == ["no climate normals near"]
+    assert read_dropped(tmp_path, "consumption")["reason"].tolist() == [
+        "no climate normals or land cell near"
+    ]
 
 
 def test_normals_without_a_driver_are_refused(tmp_path):

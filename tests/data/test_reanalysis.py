@@ -369,6 +369,17 @@ def test_files_of_different_grids_or_units_are_refused(tmp_path):
         convert(tmp_path, data, later)
 
 
+def test_variables_of_different_calendars_or_steps_are_refused(tmp_path):
+    data, other = make_reanalysis(), make_reanalysis(calendar="noleap")
+    parts = data[["2m_temperature"]], other[["surface_pressure"]]
+    names = ["air_temperature", "surface_air_pressure"]
+    with pytest.raises(InputError, match=r"calendars \['noleap', 'standard'\], expected one"):
+        convert(tmp_path, *parts, names=names)
+    parts = data[["2m_temperature"]], repeat_hours(data[["2m_dewpoint_temperature"]])
+    with pytest.raises(InputError, match="differ in their steps"):
+        convert(tmp_path, *parts, names=["vapor_pressure_deficit"])
+
+
 def test_absent_or_unreadable_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"drivers.paths is empty"):
         convert(tmp_path)
