@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 COLUMN_IN, PAGE_IN = 3.5, 7.2  # widths of a journal's column and page
@@ -56,6 +57,8 @@ def write_figure(figure: Figure, out: str | os.PathLike, *, synthetic: bool) -> 
     """Write a figure as PNG and PDF, stamped where its data are synthetic; their paths."""
     if synthetic:
         _stamp(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not for every file
     paths = [Path(out).with_suffix(ending) for ending in (".png", ".pdf")]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     for path in paths:
@@ -117,6 +120,11 @@ def read_coastline() -> list[np.ndarray]:
     ]
 
 
+@functools.cache
+def _projected_coastline() -> list[np.ndarray]:
+    return [np.stack(project_equal_earth(*line.T), axis=1) for line in read_coastline()]
+
+
 def draw_globe(axes: Axes) -> None:
     """Prepare axes for a map: coastlines, graticule, outline, no ticks."""
     south, north = -58.0, 84.0
@@ -124,8 +132,9 @@ def draw_globe(axes: Axes) -> None:
         axes.plot(*_curve(np.linspace(-180, 180, 91), np.full(91, float(latitude))), **_HAIR)
     for longitude in range(-120, 121, 60):
         axes.plot(*_curve(np.full(61, float(longitude)), np.linspace(south, north, 61)), **_HAIR)
-    for line in read_coastline():
-        axes.plot(*project_equal_earth(line[:, 0], line[:, 1]), color="#555b65", linewidth=0.35)
+    axes.add_collection(
+        LineCollection(_projected_coastline(), colors="#555b65", linewidths=0.35), autolim=False
+    )
     edge = np.linspace(south, north, 61)
     for side in (-180.0, 180.0):
         axes.plot(*_curve(np.full(61, side), edge), color=GRAY, linewidth=0.6)

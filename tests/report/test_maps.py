@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from factories_budget import make_run, make_wetlands
+from factories_budget import make_wetlands
 
 from chamnet.budget.weights import Cells
 from chamnet.data.store import open_store
@@ -13,22 +13,11 @@ from chamnet.report.maps import export_netcdf, publish_maps
 from chamnet.timeaxis import seconds_in_months
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("maps_run"), step_deg=10.0)
-
-
 def publish(run, folder, **options):
     inputs = {"fluxes": run.fluxes, "wetlands": run.wetlands, "cells": run.cells, "step_deg": 10.0}
     options = {"synthetic": True} | options
     publish_maps(**(inputs | {"store": folder / "maps.zarr", "digest": "m"} | options))
     return folder / "maps.zarr"
-
-
-@pytest.fixture(scope="module")
-def store(run, tmp_path_factory):
-    inside = {"emission": (Cells.open(run.cells).latitude < 50).astype(float)}
-    return publish(run, tmp_path_factory.mktemp("maps"), applicability=inside)
 
 
 @pytest.fixture
@@ -48,8 +37,8 @@ def check_compliance(path, suites):
         found = suite.run_all(data, suites)
         data.close()
     return [
-        f"{name}: {message}"
-        for name, (results, errors) in found.items()
+        f"{result.name} {message}"
+        for results, errors in found.values()
         for result in results
         if result.weight == 3 and result.value and result.value[0] < result.value[1]
         for message in [*result.msgs, *map(str, errors)]

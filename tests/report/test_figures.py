@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import xarray as xr
+from factories_budget import make_run
+from matplotlib import image
+
+from chamnet.data.store import open_store
+from chamnet.report.figures import (
+    interval_of,
+    plot_budgets,
+    plot_maps,
+    plot_seasons,
+    plot_series,
+    show_region,
+)
+from chamnet.report.mapfigures import mean_map
+from chamnet.report.style import (
+    COLORS,
+    build_figure,
+    project_equal_earth,
+    read_coastline,
+    write_figure,
+)
+
+
+def draw(name, run, out, *, maps=None, **options):
+    plots = {
+        "budgets": (plot_budgets, {"csv": run.csv}),
+        "seasons": (plot_seasons, {"netcdf": run.netcdf}),
+        "series": (plot_series, {"netcdf": run.netcdf}),
+        "maps": (plot_maps, {"maps": maps}),
+    }
+    function, inputs = plots[name]
+    return function(out=out / f"{name}.png", **inputs, **options)
+
+
+@pytest.mark.parametrize("name", ["budgets", "seasons", "series", "maps"])
+def test_figures_come_as_png_and_pdf_at_a_pages_width(run, store, tmp_path, name):
+    png, pdf = draw(name, run, tmp_path, maps=store, synthetic=True)
+    assert image.imread(png).shape[1] == 1440  # 7.2 inches at 200 dots
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{name}.pdf", f"{name}.png"]
+
+
+def test_synthetic_figures_are_stamped_and_others_are_not(tmp_path):
+    pictures = [
+        image.imread(write_figure(build_figure(3, 1), tmp_path / "a.png", synthetic=is_it)[0])
+        for is_it in (True, False)
+    ]
+    assert pictures[0][..., :3].min() < 0.8
+    assert pictures[1][..., :3].min() == 1
+
+
+def test_one_target_and_one_year_can_be_drawn_and_repeat_byte_by_byte(tmp_path):
+    run = make_run(tmp_path, years=(2011,), targets=("consumption",), n_members=1)
+    first = [path.read_bytes() for path in draw("budgets", run, tmp_path / "first")]
+    assert first == [path.read_bytes() for path in draw("budgets", run, tmp_path / "again")]
+    assert draw("seasons", run, tmp_path)[0].exists()
+
+
+def test_the_interval_of_annual_totals_holds_their_mean(run):
+    with xr.open_dataset(run.netcdf) as data:
+        annual = data["mass_tg"].sel(target="emission").isel(region=0).sum("month")
+        low, high = interval_of(data.load(), annual, target="emission", row=0)
+        mean = annual.mean(["member", "extent"]).values
+    assert low.shape == (2,)
+    assert ((low < mean) & (mean < high)).all()
+
+
+def test_mean_maps_weigh_months_by_their_days_in_mg_a_day(store):
+    data = open_store(store)
+    mean, spread = mean_map(data, "ch4_emission")
+    days = data["time"].dt.days_in_month.values
+    flux = data["ch4_emission"].mean("extent").values
+    expected = np.average(flux, axis=0, weights=days) * 1e6 * 86_400
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+    assert (spread.values[np.isfinite(spread.values)] >= 0).all()
+
+
+def test_the_projection_keeps_areas():
+    edges = np.linspace(-80, 80, 17)
+    x, y = project_equal_earth(*np.meshgrid(np.linspace(0, 10, 3), edges))
+    middle = (x[1:, :] + x[:-1, :]) / 2
+    area = (middle[:, -1] - middle[:, 0]) * np.diff(y[:, 0])
+    exact = np.deg2rad(10) * np.diff(np.sin(np.deg2rad(edges)))
+    np.testing.assert_allclose(area / exact, 1, atol=0.01)
+
+
+def test_coastlines_need_no_network_and_do_not_cross_the_map():
+    lines = read_coastline()
+    assert len(lines) > 50
+    assert max(np.abs(np.diff(line[:, 0])).max() for line in lines) < 20
+
+
+def test_colors_of_the_targets_differ_in_lightness_and_hue():
+    orange, blue = (
+        np.array([int(COLORS[t][i : i + 2], 16) for i in (1, 3, 5)])
+        for t in ("emission", "consumption")
+    )
+    assert orange[0] - blue[0] > 100
+    assert blue[2] - orange[2] > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("90S-30N", "90S\u201330N"),
+        ("Korean_Japan", "Korea and Japan"),
+        ("South_Asia", "South Asia"),
+    ],
+)
+def test_regions_are_shown_in_words(name, shown):
+    assert show_region(name) == shown

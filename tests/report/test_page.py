@@ -1,0 +1,212 @@
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from chamnet.provenance import write_json
+from chamnet.report.figures import read_budget
+from chamnet.report.methods import describe_methods
+from chamnet.report.page import write_report
+from chamnet.report.style import build_figure, write_figure
+from chamnet.report.tables import build_rows, show_check, show_number, summarize_dropped
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, texts and addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.addresses, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img", "line", "rect", "circle", "input", "br"):
+            self.open.append(tag)
+        self.addresses += [v for k, v in attrs if k in ("src", "href") and v]
+
+    def handle_endtag(self, tag):
+        if tag in ("line", "rect", "circle"):
+            return
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def write(budgets, folder, **options):
+    out = folder / "report.html"
+    write_report(out=out, csv=budgets.csv, **options)
+    return out.read_text()
+
+
+def words(text):
+    return re.sub(r"\s+", " ", " ".join(Page(text).text))
+
+
+CLOSURE = {
+    "rows": [
+        {
+            "target": "emission",
+            "extent": "all",
+            "region_system": "globe",
+            "region": "globe",
+            "true_tg": 100.0,
+            "mean_tg": 120.0,
+            "q05_tg": 80.0,
+            "q95_tg": 150.0,
+            "relative_error": 0.2,
+        }
+    ],
+    "maps": [{"variable": "wetland_ch4_flux", "extent": "static", "r2": 0.61, "r2_ceiling": None}],
+}
+
+
+def test_the_page_needs_no_network(run, tmp_path):
+    write_figure(build_figure(2, 1), tmp_path / "budgets.png", synthetic=True)
+    text = write(run, tmp_path, figures=[tmp_path / "budgets.png"])
+    page = Page(text)
+    assert page.addresses
+    assert all(a.startswith(("#", "data:image/png;base64,")) for a in page.addresses)
+    assert "http" not in re.sub(r"doi:\S+", "", text.split("data:image")[0])
+    assert not page.open
+
+
+def test_headline_numbers_are_those_of_the_table(run, tmp_path):
+    text = words(write(run, tmp_path))
+    budget = pd.read_csv(run.csv)
+    for row in budget[(budget["region"] == "globe") & (budget["extent"] == "all")].itertuples():
+        assert show_number(row.mean_tg) in text
+        interval = f"90 % interval {show_number(row.q05_tg)} to {show_number(row.q95_tg)}"
+        assert interval in text
+
+
+def test_a_synthetic_page_says_so_and_another_does_not(run, tmp_path):
+    assert "Synthetic demo data." in words(write(run, tmp_path, synthetic=True))
+    assert "ynthetic" not in words(write(run, tmp_path))
+
+
+def test_what_is_outside_the_published_range_is_flagged(run, tmp_path):
+    text = write(run, tmp_path)
+    assert "far outside the published range" in text  # 309 Tg of emission
+    assert 'class="chip outside_outer"' in text
+
+
+def test_lakes_rivers_and_rice_are_named_as_left_out(run, tmp_path):
+    text = words(write(run, tmp_path))
+    assert "Lakes, rivers, rice and other sources are not in these totals" in text
+
+
+def test_every_budget_row_is_in_the_table_once(run):
+    budget = read_budget(run.csv)
+    rows = build_rows(budget)
+    assert len(rows) == len(budget)
+    first = rows[0]["cells"][0]
+    assert float(first["value"]) == pytest.approx(budget["mean_tg"].iloc[0], rel=1e-5)
+
+
+def test_checks_that_failed_are_shown_as_failed(run, tmp_path):
+    write_json(tmp_path / "budgets.json", {"cells_to_globe": 1e-9, "passed": True})
+    passed = show_check(tmp_path / "budgets.json")
+    assert (passed["word"], passed["text"]) == ("passed", "cells to globe 1e-09")
+    assert show_check(tmp_path / "fluxes.json")["word"] == "failed or not run"
+    write_json(tmp_path / "broken.json", {"passed": False})
+    assert show_check(tmp_path / "broken.json")["state"] == "failed"
+
+
+def test_closure_shows_true_and_estimated_budgets(run, tmp_path):
+    write_json(tmp_path / "closure.json", CLOSURE)
+    text = words(write(run, tmp_path, checks=[tmp_path / "closure.json"]))
+    assert "beyond 15 %" in text
+    assert "Globe emission all 100 120 80.0 to 150 +20.0 %" in text
+    assert "wetland_ch4_flux static 0.61 \u2013" in text
+
+
+def test_quick_scores_are_called_so(run, tmp_path):
+    write_json(
+        tmp_path / "c.json",
+        {"log_bias_sd": 0.31, "n_clusters": 24, "n_windows": 900, "coverage": {"0.9": 0.87}},
+    )
+    text = words(write(run, tmp_path, calibrations={"emission": tmp_path / "c.json"}))
+    assert "Quick out-of-bag scores" in text
+    assert "no substitute for the cross-validation" in text
+    assert "within 90 %" in text
+    assert "emission 24 900 \u2013 0.31 87 %" in text
+
+
+def test_what_was_dropped_is_counted_by_reason(tmp_path):
+    path = tmp_path / "dropped.csv"
+    path.write_text(
+        "source,place,reason,n_dropped,n_kept\na.csv,A,no flux,1000,2\nb.csv,B,no flux,234,5\n"
+    )
+    found = summarize_dropped([path])
+    assert found == [{"reason": "no flux", "n_sources": 2, "n_places": 2, "n_dropped": "1,234"}]
+    assert summarize_dropped([]) == []
+
+
+def test_methods_follow_the_options_of_the_run(run):
+    budget = read_budget(run.csv)
+    config = {
+        "grid": {"step_deg": 0.5},
+        "budget": {"n_draws": 777},
+        "predict": {"mode": "few_shot", "first_year": 1999, "last_year": 2003},
+    }
+    calibrations = {"emission": {"log_bias_sd": 0.4, "n_clusters": 19, "correlation_km": 350.0}}
+    text = " ".join(describe_methods(budget, config=config, calibrations=calibrations))
+    for expected in (
+        "777 draws",
+        "0.5 degrees",
+        "few-shot",
+        "1999 to 2003",
+        "19 clusters",
+        "350 km",
+    ):
+        assert expected in text
+    without = " ".join(describe_methods(budget, config=None, calibrations={}))
+    assert "degrees" not in without
+    assert "(monthly, static)" in without
+
+
+def test_names_from_data_cannot_inject_markup(run, tmp_path):
+    text = write(run, tmp_path, run="<script>alert(1)</script>")
+    assert "<script>alert" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (158.4, "158"),
+        (30.72, "30.7"),
+        (2.345, "2.35"),
+        (-0.5, "\u22120.50"),
+        (float("nan"), "\u2013"),
+    ],
+)
+def test_numbers_have_as_many_digits_as_are_worth_reading(value, shown):
+    assert show_number(value) == shown
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@pytest.mark.slow
+def test_the_table_sorts_and_filters_in_a_browser(run, tmp_path):
+    text = write(run, tmp_path)
+    probe = """<script>addEventListener("load", () => {
+      const shown = () => [...body.rows].filter(r => !r.hidden).map(r => r.cells[0].textContent);
+      const heads = table.tHead.querySelectorAll("button"), out = {filtered: shown().length};
+      heads[4].click(); out.first = shown()[0]; heads[4].click(); out.last = shown()[0];
+      controls[3].value = "braz"; filter(); out.named = shown();
+      document.body.textContent = "RESULT" + JSON.stringify(out) + "END";
+    })</script>"""
+    page = tmp_path / "probe.html"
+    page.write_text(text.replace("</body>", f"{probe}</body>"))
+    command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True)
+    found = json.loads(re.search("RESULT(.*)END", done.stdout).group(1))
+    assert found["filtered"] == 22
+    assert found["first"] == "Globe"
+    assert found["last"] in ("Korea and Japan", "Middle East", "Central America", "Europe")
+    assert found["named"] == ["Brazil"]
