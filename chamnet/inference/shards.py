@@ -99,7 +99,8 @@ def open_driver_year(
     encoding = data[names[0]].encoding
     chunk = encoding["chunks"][0]
     size = (encoding.get("shards") or encoding["chunks"])[0]
-    data = data[list(names)].chunk({"cell": size, "time": -1})
+    chunks = {"cell": size, "time": -1}
+    data = data.assign({name: data[name].variable.chunk(chunks) for name in names})
     return DriverYear(data, tuple(names), build_shards(data.sizes["cell"], size), chunk, calendar)
 
 
