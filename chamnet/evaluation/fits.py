@@ -139,11 +139,12 @@ def _write_daily(path: Path, fluxes: Mapping[str, np.ndarray], scored: PlaceData
 def predict_held_out(
     fit: Fit, data: PlaceData, *, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], PlaceData]:
-    """Daily flux of all places in each context, learned from the training part alone.
+    """Daily flux of the scored places in each context, learned from the training part alone.
 
     Returns
     -------
     fluxes : (P, Y, T) by context, kg m-2 s-1
+        NaN at places without a scored window.
     scored : the data with the windows that are scored: measured, and held out; in the spatial
         protocol only those with an earlier year (or of an unknown one), so that few_shot and
         zero_shot see the same days
@@ -158,8 +159,12 @@ def predict_held_out(
         "climatology": _predict_climatology,
         "last_year": _predict_last_year,
     }.get(fit.model, _predict_plain)
-    fluxes = builder(fit, data, measured, threads=threads)
+    places = np.unique(scored.windows["place"].to_numpy())
+    found = builder(fit, data, measured.select_places(places), threads=threads)
     logger.info("%s: %d windows scored", fit.name, len(scored.windows))
+    fluxes = {context: np.full(data.drivers.shape[:3], np.nan) for context in found}
+    for context, flux in found.items():
+        fluxes[context][places] = flux
     return fluxes, scored
 
 
@@ -217,19 +222,20 @@ def training_part(data: PlaceData, split: Split) -> tuple[PlaceData, np.ndarray]
 
 
 def _predict_chamnet(
-    fit: Fit, data: PlaceData, measured: PlaceData, *, threads: int
+    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
 ) -> dict[str, np.ndarray]:
     from chamnet.inference.places import predict_places
 
     split = split_of_member(fit, data, member=0)
+    allowed = _training_years(data, split)[np.isin(data.place, places.place)]
     modes = _contexts(fit)
     total = dict.fromkeys(modes, 0.0)
     n_members = int(fit.options["n_members"])
     for index in range(n_members):
         member = _fit_chamnet(fit, data, index, threads=threads)
         for mode in modes:
-            limits = {"response_years": _training_years(data, split)} if mode == "frozen" else {}
-            total[mode] = total[mode] + predict_places(member, measured, mode=mode, **limits)
+            limits = {"response_years": allowed} if mode == "frozen" else {}
+            total[mode] = total[mode] + predict_places(member, places, mode=mode, **limits)
     return {mode: flux / n_members for mode, flux in total.items()}
 
 
@@ -270,7 +276,7 @@ def _training_years(data: PlaceData, split: Split | None) -> np.ndarray:
 
 
 def _predict_lstm(
-    fit: Fit, data: PlaceData, measured: PlaceData, *, threads: int
+    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
 ) -> dict[str, np.ndarray]:
     n_members = int(fit.options["n_members"])
     total: Any = 0.0
@@ -290,35 +296,35 @@ def _predict_lstm(
         )
         if len(held_out.windows):
             lstm.mean_factor = _mean_factor(lstm.predict(held_out), held_out)
-        total = total + lstm.predict(data)
+        total = total + lstm.predict(places)
     return {NO_CONTEXT: total / n_members}
 
 
 def _predict_climatology(
-    fit: Fit, data: PlaceData, measured: PlaceData, *, threads: int
+    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
 ) -> dict[str, np.ndarray]:
     """The curve of the training years (or places), and that of the place's own earlier years."""
     part, _ = training_part(data, split_of_member(fit, data, member=0))
     fixed = "frozen" if fit.protocol == "temporal" else NO_CONTEXT
-    fluxes = {fixed: Climatology().fit(part).predict(data)}
+    fluxes = {fixed: Climatology().fit(part).predict(places)}
     own = {"rolling", "few_shot"} & set(_contexts(fit))
-    return fluxes | {mode: predict_from_earlier_years(measured) for mode in own}
+    return fluxes | {mode: predict_from_earlier_years(places) for mode in own}
 
 
 def _predict_last_year(
-    fit: Fit, data: PlaceData, measured: PlaceData, *, threads: int
+    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
 ) -> dict[str, np.ndarray]:
     """The same day of the last year before: it reads no later one, so no part is held back."""
     mode = "rolling" if fit.protocol == "temporal" else "few_shot"
-    return {mode: LastYear().fit(measured).predict(data)}
+    return {mode: LastYear().fit(places).predict(places)}
 
 
 def _predict_plain(
-    fit: Fit, data: PlaceData, measured: PlaceData, *, threads: int
+    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
 ) -> dict[str, np.ndarray]:
     part, _ = training_part(data, split_of_member(fit, data, member=0))
     baseline = Forest(threads=threads) if fit.model == "forest" else ClassMonth()
-    return {NO_CONTEXT: baseline.fit(part, seed=fit.seed).predict(data)}
+    return {NO_CONTEXT: baseline.fit(part, seed=fit.seed).predict(places)}
 
 
 def _contexts(fit: Fit) -> tuple[str, ...]:
