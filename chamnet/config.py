@@ -1,11 +1,10 @@
 """Every option there is: one class a section, each field with unit, bounds and meaning.
 
-The JSON schema that Snakemake checks with, and the table of options in config/README.md,
-are written from these models (``python -m chamnet.config``).
+The JSON schema and the table of options in config/README.md are written from these models
+(``python -m chamnet.config_reference``).
 """
 
 import difflib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -226,6 +225,12 @@ class TrainConfig(Section):
     )
     response_dropout: Fraction = Field(0.4, description="episodes without any response")
     year_dropout: Fraction = Field(0.3, description="chance that a context year is left out")
+    driver_dropout: Fraction = Field(
+        0.1, description="chance that a driver of an episode's target year is hidden"
+    )
+    attribute_dropout: Fraction = Field(
+        0.1, description="chance that an episode's attributes are hidden"
+    )
     n_context_years: int = Field(4, ge=0, le=50, description="earlier years an episode may hold")
     filled_weight: Fraction = Field(0.2, description="weight of filled days against measured ones")
     validation_share: float = Field(
@@ -411,72 +416,12 @@ def _options_beside(path: tuple[Any, ...]) -> list[str]:
     for part in path[:-1]:
         if isinstance(part, int):
             continue
-        model = _section_of(model, str(part))
+        model = section_of(model, str(part))
     return list(model.model_fields)
 
 
-def _section_of(model: type[Section], name: str) -> type[Section]:
+def section_of(model: type[Section], name: str) -> type[Section]:
+    """Model of the section that an option is, or is a list of; else the model itself."""
     annotation = model.model_fields[name].annotation
     candidates = [annotation, *getattr(annotation, "__args__", ())]
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
-
-
-def schema() -> dict[str, Any]:
-    """JSON schema of the configuration, as Snakemake validates with."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Config.model_json_schema(),
-    }
-
-
-def option_table() -> str:
-    """Markdown table of every option: default, bounds and meaning."""
-    rows = ["| option | default | meaning |", "|---|---|---|"]
-    rows += [f"| `{path}` | {default} | {text} |" for path, default, text in options()]
-    return "\n".join(rows) + "\n"
-
-
-def options(model: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Path, default and meaning of every option, in the order of the models."""
-    for name, field in model.model_fields.items():
-        section = _section_of(model, name)
-        path = f"{prefix}{name}"
-        if section is not model:
-            is_list = str(field.annotation).startswith("list")
-            yield from options(section, f"{path}[]." if is_list else f"{path}.")
-        else:
-            default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
-            yield path, default, f"{field.description}{_bounds(field)}"
-
-
-def _bounds(field: pydantic.fields.FieldInfo) -> str:
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [
-        f"{sign} {getattr(item, attribute):g}"
-        for item in field.metadata
-        for attribute, sign in signs.items()
-        if hasattr(item, attribute)
-    ]
-    return f" ({', '.join(bounds)})" if bounds else ""
-
-
-def write_schema_and_table(root: Path) -> None:
-    """Write workflow/schemas/config.schema.yaml and the table in config/README.md."""
-    header = "# Written by `python -m chamnet.config`; edit chamnet/config.py instead.\n"
-    path = root / "workflow" / "schemas" / "config.schema.yaml"
-    path.write_text(header + yaml.safe_dump(schema(), sort_keys=False, width=100))
-    (root / "config" / "README.md").write_text(readme())
-
-
-def readme() -> str:
-    """Text of config/README.md."""
-    return (
-        "# Options\n\n"
-        "Written by `python -m chamnet.config` from `chamnet/config.py`. `config.yaml` is the "
-        "demo and shows every option with a comment; another file given by `--configfile` "
-        "changes what it names, mappings merged and lists replaced whole.\n\n" + option_table()
-    )
-
-
-if __name__ == "__main__":
-    write_schema_and_table(Path(__file__).parents[1])

@@ -13,6 +13,8 @@ def start_logging(job):
     to_console = logging.StreamHandler()
     to_console.setFormatter(logging.Formatter("  %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_console], force=True)
+    for noisy in ("fontTools", "matplotlib", "distributed"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
     def log_uncaught(kind, error, trace):
         logging.getLogger(job.rule).critical("stopped by an error", exc_info=(kind, error, trace))
