@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from chamnet.simulation.inputs import LONGWAVE, REQUIRED, Land, build_land
 from chamnet.simulation.parameters import Parameters, read_parameters
-from chamnet.simulation.run import LONGWAVE, REQUIRED, Land, build_land
 from chamnet.simulation.traits import Traits
 
 # annual mean and amplitude of temperature, degC; precipitation, mm per day

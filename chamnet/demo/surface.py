@@ -11,8 +11,8 @@ import numpy as np
 from chamnet.demo.climate import CROPS, FORESTS, WETLAND, Climate, block_mean
 from chamnet.grid import Grid, cell_area_m2
 from chamnet.simulation.classes import build_class_weights
+from chamnet.simulation.inputs import Land, build_land
 from chamnet.simulation.parameters import Parameters
-from chamnet.simulation.run import Land, build_land
 from chamnet.simulation.traits import SmoothField
 
 MONTHLY_TOTAL_M2 = 8.0e12  # annual mean area, Zhang et al. (2025) by reference_numbers.md

@@ -1,16 +1,21 @@
 """The truth of the demo world: the process model at its cells and towers, with hidden traits."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
-from chamnet.constants import SECONDS_PER_DAY, ZERO_CELSIUS_K
+from chamnet.constants import KG_PER_TG, SECONDS_PER_DAY, ZERO_CELSIUS_K
+from chamnet.data.store import write_store
 from chamnet.demo.climate import Climate, block_mean
+from chamnet.demo.files import SYNTHETIC
 from chamnet.demo.surface import Ground
 from chamnet.demo.weather import round_weather
 from chamnet.grid import Grid, cell_area_m2
+from chamnet.simulation.inputs import LONGWAVE, REQUIRED
 from chamnet.simulation.parameters import Parameters
-from chamnet.simulation.run import LONGWAVE, REQUIRED, ProcessModel, Simulated, State
+from chamnet.simulation.run import ProcessModel, Simulated, State
 from chamnet.simulation.soil import potential_evapotranspiration
 from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predictors
 
@@ -209,8 +214,8 @@ class Records:
         }
         self._add_means(part, values)
         at_towers = {name: v[:, index[truth.tower_cell]].T for name, v in weather.items()}
-        at_towers["emission"] = result.emission[2 * n :]
-        at_towers["water_table"] = result.water_table[2 * n :]
+        at_towers["emission"] = result.emission[2 * n :].copy()  # a view would keep the cells
+        at_towers["water_table"] = result.water_table[2 * n :].copy()
         for name, days in at_towers.items():
             self.daily.setdefault(name, []).append(days)
 
@@ -222,3 +227,74 @@ class Records:
         for name, days in values.items():
             sums = np.add.reduceat(days, starts, axis=1, dtype=float)
             self.monthly[name][rows] += (sums * share[rows]).T
+
+
+def summarize_truth(records: Records, extents: dict[str, np.ndarray]) -> dict[str, float]:
+    """Totals of the truth under each wetland extent.
+
+    Parameters
+    ----------
+    records : of all days
+    extents : name -> ([month,] cell), 1
+        Wetland share of the cell area.
+
+    Returns
+    -------
+    figures : areas in Mkm2, emission and consumption in Tg per year, shares of latitudes
+    """
+    world, monthly = records.world, records.monthly
+    latitude, area = world.ground.latitude, world.cell_area
+    kg_per_year = area * world.month_seconds[:, None] / (world.months.size / 12)
+    figures = {}
+    for name, share in extents.items():
+        share = np.broadcast_to(share, monthly["emission"].shape)
+        mass = (monthly["emission"] * share * kg_per_year).sum(axis=0)
+        upland = np.maximum(world.ground.soil - share, 0)
+        taken = (monthly["consumption"] * upland * kg_per_year).sum()
+        figures |= {
+            f"{name}_area_mkm2": float((share.mean(axis=0) * area).sum() / 1e12),
+            f"{name}_emission_tg": float(mass.sum() / KG_PER_TG),
+            f"{name}_share_south_of_30n": float(mass[latitude < 30].sum() / mass.sum()),
+            f"{name}_share_north_of_60n": float(mass[latitude > 60].sum() / mass.sum()),
+            f"{name}_consumption_tg": float(taken / KG_PER_TG),
+        }
+    return figures
+
+
+def write_truth(store: Path, records: Records, *, digest: str) -> None:
+    """Write the true monthly fluxes on the world's grid.
+
+    Parameters
+    ----------
+    store : Zarr
+    records : of all days
+    digest : of the world's options
+    """
+    world = records.world
+    means = {
+        "wetland_ch4_flux": ("emission", "of wetland"),
+        "wetland_ch4_flux_ceiling": ("emission_told", "of wetland, hidden traits at their mean"),
+        "soil_ch4_consumption_flux": ("consumption", "of upland soil, positive is uptake"),
+        "soil_ch4_consumption_flux_ceiling": (
+            "consumption_told",
+            "of upland soil, hidden traits at their mean",
+        ),
+    }
+    dims = ("time", "latitude", "longitude")
+    data = xr.Dataset(
+        {
+            name: (
+                dims,
+                world.map_of_cells(records.monthly[key]).astype(np.float32),
+                {"units": "kg m-2 s-1", "long_name": f"true CH4 flux per m2 {text}"},
+            )
+            for name, (key, text) in means.items()
+        },
+        coords={
+            "time": world.months.astype("datetime64[ns]"),
+            "latitude": ("latitude", world.grid.latitude, {"units": "degrees_north"}),
+            "longitude": ("longitude", world.grid.longitude, {"units": "degrees_east"}),
+        },
+        attrs={"title": "Truth of the chamnet demo world", "comment": SYNTHETIC},
+    )
+    write_store(data, store, digest=digest)

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from chamnet.data.store import write_store
 from chamnet.demo import network
 from chamnet.demo.climate import fine_grid, read_climate, read_koppen, read_land_cover
 from chamnet.demo.files import (
@@ -24,13 +22,20 @@ from chamnet.demo.files import (
     write_raster,
     write_wetlands,
 )
+from chamnet.demo.places import (
+    CHAMBER_SHARES,
+    TOWER_SHARES,
+    Places,
+    climate_zones,
+    place_network,
+)
 from chamnet.demo.surface import (
     build_ground,
     build_monthly_extent,
     build_soils,
     build_static_extent,
 )
-from chamnet.demo.truth import Records, Truth, World
+from chamnet.demo.truth import Records, Truth, World, summarize_truth, write_truth
 from chamnet.demo.weather import WeatherGenerator
 from chamnet.grid import Grid
 from chamnet.provenance import digest_of_file, digest_of_values, write_json
@@ -106,9 +111,9 @@ def make_demo_world(
     extents = _write_extents(folder, world, records)
     _write_towers(folder, world, truth, towers, koppen, records)
     _write_chambers(folder, world, truth, records, koppen, n_places=n_chambers)
-    _write_truth(folder, world, records, digest=digest_of_values(options))
+    write_truth(folder / "truth.zarr", records, digest=digest_of_values(options))
     (folder / "README.txt").write_text(README)
-    figures = _summarize(world, records, extents)
+    figures = summarize_truth(records, extents)
     logger.info("demo world: %s", ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
     _write_manifest(manifest, folder, options, figures)
     logger.info("demo world: written to %s in %.0f s", folder, time.monotonic() - begun)
@@ -149,18 +154,18 @@ def _write_rasters(folder: Path, world: World) -> None:
     write_raster(folder / "land_cover.tif", classes, name="igbp", units="1", comment=source)
 
 
-def _place_towers(world: World, n_towers: int) -> tuple[network.Places, np.ndarray]:
+def _place_towers(world: World, n_towers: int) -> tuple[Places, np.ndarray]:
     """Towers in cells with wetlands, and the Koppen zone of every land cell."""
     ground = world.ground
     koppen = read_koppen(ground.latitude, ground.longitude, spread_deg=world.grid.step_deg / 4)
     share = build_static_extent(world.fine)
     wetland = world.means_of_cells(share)
-    towers = network.place_network(
+    towers = place_network(
         ground,
         world.grid,
-        zones=network.climate_zones(koppen, ground.latitude),
+        zones=climate_zones(koppen, ground.latitude),
         weights=np.sqrt(wetland) * (wetland > 0.01) * (ground.land > 0.3),
-        shares=network.TOWER_SHARES,
+        shares=TOWER_SHARES,
         n_places=n_towers,
         prefix="ZZ-T",
         seed=world.seed,
@@ -204,7 +209,7 @@ def _write_towers(
     folder: Path,
     world: World,
     truth: Truth,
-    towers: network.Places,
+    towers: Places,
     koppen: np.ndarray,
     records: Records,
 ) -> None:
@@ -239,12 +244,12 @@ def _write_chambers(
     n_places: int,
 ) -> None:
     ground = world.ground
-    chambers = network.place_network(
+    chambers = place_network(
         ground,
         world.grid,
-        zones=network.climate_zones(koppen, ground.latitude),
+        zones=climate_zones(koppen, ground.latitude),
         weights=np.sqrt(ground.soil) * (ground.soil > 0.3),
-        shares=network.CHAMBER_SHARES,
+        shares=CHAMBER_SHARES,
         n_places=n_places,
         prefix="synthetic-",
         seed=world.seed + 1,
@@ -268,59 +273,6 @@ def _write_chambers(
         seed=world.seed,
     )
     logger.info("demo world: %d chamber places", chambers.cell.size)
-
-
-def _write_truth(folder: Path, world: World, records: Records, *, digest: str) -> None:
-    """Write the true monthly fluxes on the world's grid."""
-    means = {
-        "wetland_ch4_flux": ("emission", "of wetland"),
-        "wetland_ch4_flux_ceiling": ("emission_told", "of wetland, hidden traits at their mean"),
-        "soil_ch4_consumption_flux": ("consumption", "of upland soil, positive is uptake"),
-        "soil_ch4_consumption_flux_ceiling": (
-            "consumption_told",
-            "of upland soil, hidden traits at their mean",
-        ),
-    }
-    dims = ("time", "latitude", "longitude")
-    data = xr.Dataset(
-        {
-            name: (
-                dims,
-                world.map_of_cells(records.monthly[key]).astype(np.float32),
-                {"units": "kg m-2 s-1", "long_name": f"true CH4 flux per m2 {text}"},
-            )
-            for name, (key, text) in means.items()
-        },
-        coords={
-            "time": world.months.astype("datetime64[ns]"),
-            "latitude": ("latitude", world.grid.latitude, {"units": "degrees_north"}),
-            "longitude": ("longitude", world.grid.longitude, {"units": "degrees_east"}),
-        },
-        attrs={"title": "Truth of the chamnet demo world", "comment": SYNTHETIC},
-    )
-    write_store(data, folder / "truth.zarr", digest=digest)
-
-
-def _summarize(world: World, records: Records, extents: dict[str, np.ndarray]) -> dict[str, float]:
-    """Totals of the truth, Tg per year, and areas, Mkm2."""
-    area = world.cell_area
-    seconds = world.month_seconds[:, None]
-    n_years = world.months.size / 12
-    is_warm = world.ground.latitude < 30
-    figures = {}
-    for name, share in extents.items():
-        share = np.broadcast_to(share, records.monthly["emission"].shape)
-        mass = (records.monthly["emission"] * share * area * seconds).sum(axis=0) / n_years / 1e9
-        upland = np.maximum(world.ground.soil - share, 0)
-        taken = (records.monthly["consumption"] * upland * area * seconds).sum(axis=0)
-        figures[f"{name}_area_mkm2"] = float((share.mean(axis=0) * area).sum() / 1e12)
-        figures[f"{name}_emission_tg"] = float(mass.sum())
-        figures[f"{name}_share_south_of_30n"] = float(mass[is_warm].sum() / mass.sum())
-        figures[f"{name}_share_north_of_60n"] = float(
-            mass[world.ground.latitude > 60].sum() / mass.sum()
-        )
-        figures[f"{name}_consumption_tg"] = float(taken.sum() / n_years / 1e9)
-    return figures
 
 
 def _write_manifest(

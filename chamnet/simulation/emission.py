@@ -169,17 +169,12 @@ def step_column(
 
     Parameters
     ----------
-    storage : (column,), umol m-2
-    made : (column,), umol m-2 in the day
+    storage, made : (column,), umol m-2, and umol m-2 in the day
     table : (column,), m above the surface
-    temperature : (column,), degC
-        Of the root zone, the aerated soil.
-    ice : (column,), 0 to 1
-        Of the topmost layer.
-    plant_conductance : (column,), 1
-        Tveg times the site's plant transport, 0 to 15.
-    growth : (column,), 0 to 4
-    rooting_depth, vmax, km, oxidation_q10, reference : (column,)
+    temperature, ice : (column,), degC of the root zone; 0 to 1 in the topmost layer
+    plant_conductance : (column,), 0 to 15
+        Tveg times the site's plant transport.
+    growth, rooting_depth, vmax, km, oxidation_q10, reference : (column,)
         As the functions above have them.
 
     Returns

@@ -3,8 +3,9 @@ import pytest
 from factories_simulation import CLIMATES, make_drivers, make_land, make_traits
 
 from chamnet.errors import InputError, MissingDriverError
+from chamnet.simulation.inputs import LONGWAVE, REQUIRED, build_land
 from chamnet.simulation.parameters import read_parameters
-from chamnet.simulation.run import LONGWAVE, REQUIRED, ProcessModel, build_land, simulate_cells
+from chamnet.simulation.run import ProcessModel, simulate_cells
 from chamnet.units import kg_m2_s_to_nmol_m2_s
 
 N = len(CLIMATES)
