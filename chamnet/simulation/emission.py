@@ -183,18 +183,15 @@ def step_column(
 
     Notes
     -----
-    made = oxidation + surface + change of storage, exactly. Bubbles go straight up under
-    standing water; below the surface they end in the aerated soil, as diffusion does.
-    The store is the 0.3 m below the water table and moves with it; roots reach a share of it.
+    made = oxidation + surface + change of storage, exactly. Bubbles end in the aerated soil, if
+    there is any, as diffusion does. The store is the 0.3 m below the water table.
     """
     depth = np.maximum(-table, 0)
     is_open = 1 - CLOSED_BY_ICE * ice
     by_water = _diffusion_per_day(table) * is_open
-    roots = np.clip((2 * rooting_depth - depth) / (STORE_DEPTH_M + rooting_depth), 0, 1)
-    by_plants = PLANT_PER_DAY * plant_conductance * roots * growth
-    storage_after, bubbles = _drain(
-        storage + made, by_water + by_plants, EBULLITION_PER_DAY * is_open
-    )
+    by_plants = PLANT_PER_DAY * plant_conductance * growth * _reach_of_roots(rooting_depth, depth)
+    slow, fast = by_water + by_plants, EBULLITION_PER_DAY * is_open
+    storage_after, bubbles = _drain(storage + made, slow, fast)
     diffused, led = by_water * storage_after, by_plants * storage_after
     passed = passed_fraction(
         diffused + bubbles,
@@ -214,6 +211,11 @@ def step_column(
         plants=led * (1 - PLANT_OXIDIZED),
         surface=surface,
     )
+
+
+def _reach_of_roots(rooting_depth: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Share of the store that roots reach, less the deeper the water table is."""
+    return np.clip((2 * rooting_depth - depth) / (STORE_DEPTH_M + rooting_depth), 0, 1)
 
 
 def _diffusion_per_day(table: np.ndarray) -> np.ndarray:
