@@ -16,6 +16,14 @@ from matplotlib.patches import Patch
 
 from chamnet.budget.references import find_reference, read_literature
 from chamnet.report.mapfigures import plot_maps as plot_maps
+from chamnet.report.results import (
+    find_bands,
+    find_row,
+    interval_of,
+    read_budget,
+    read_totals,
+    show_region,
+)
 from chamnet.report.style import (
     COLORS,
     GRAY,
@@ -32,14 +40,8 @@ logger = logging.getLogger(__name__)
 
 SYSTEMS = {"globe": 1, "gcp_bands": 3, "gcp_regions": 18}
 MONTHS = "JFMAMJJASOND"
-QUANTILES = [0.05, 0.95]
 MARKERS = "sD^vP*"
 DASHES = ("--", ":", "-.")
-
-
-def read_budget(csv: str | os.PathLike) -> pd.DataFrame:
-    """Table of ``global_budget.csv``."""
-    return pd.read_csv(csv, keep_default_na=False, na_values=["", "nan"], dtype={"extent": str})
 
 
 @in_style
@@ -74,12 +76,6 @@ def plot_budgets(
     extents = sorted(set(table["extent"]) - {"all"})
     figure.legend(handles=_budget_legend(extents), loc="outside lower center", ncols=3, fontsize=7)
     return write_figure(figure, out, synthetic=synthetic)
-
-
-def show_region(name: str) -> str:
-    """Name of a region as readers see it."""
-    shown = {"globe": "Globe", "Korean_Japan": "Korea and Japan"}.get(name)
-    return shown or (name.replace("-", "\u2013") if name[0].isdigit() else name.replace("_", " "))
 
 
 def _region_order(table: pd.DataFrame, system: str) -> list[str]:
@@ -159,35 +155,6 @@ def _budget_legend(extents: list[str]) -> list:
     ]
 
 
-def _open_budget(netcdf: str | os.PathLike) -> xr.Dataset:
-    with xr.open_dataset(netcdf) as data:
-        return data.load()
-
-
-def _row_of(data: xr.Dataset, system: str, region: str) -> int | None:
-    pairs = zip(data["region_system"].values, data["region_name"].values, strict=True)
-    return next((i for i, pair in enumerate(pairs) if pair == (system, region)), None)
-
-
-def interval_of(data: xr.Dataset, values: xr.DataArray, *, target: str, row: int) -> np.ndarray:
-    """5 and 95 % of draws of a region's values, (2, ...).
-
-    Parameters
-    ----------
-    data : ``budget.nc``
-    values : (member, extent, ...)
-        Of members; each draw scales its member's by the draw's total over the member's own.
-    """
-    chosen = data.sel(target=target).isel(region=row)
-    annual = chosen["mass_tg"].sum("month").mean("year")  # (member, extent)
-    draws = chosen["draw_tg"].dropna("draw")
-    member = chosen["draw_member"].sel(draw=draws["draw"]).astype(int).values
-    own = annual.isel(member=xr.DataArray(member, dims="draw"))
-    factor = (draws / own.where(own > 0)).fillna(1.0)
-    drawn = values.isel(member=xr.DataArray(member, dims="draw")) * factor
-    return drawn.quantile(QUANTILES, dim=["draw", "extent"]).transpose("quantile", ...).values
-
-
 @in_style
 def plot_seasons(
     *, netcdf: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
@@ -199,7 +166,7 @@ def plot_seasons(
     netcdf : ``budget.nc``
     out, synthetic : as ``plot_budgets``
     """
-    data = _open_budget(netcdf)
+    data = read_totals(netcdf)
     targets = [target for target in LABELS if target in data["target"].values]
     rows = [i for i, system in enumerate(data["region_system"].values) if system == "gcp_bands"]
     rows = rows or [0]
@@ -249,16 +216,16 @@ def plot_series(
     netcdf : ``budget.nc``
     out, synthetic : as ``plot_budgets``
     """
-    data = _open_budget(netcdf)
+    data = read_totals(netcdf)
     targets = [target for target in LABELS if target in data["target"].values]
     figure = build_figure(PAGE_IN, 4.6)
     grid = figure.subplots(2, len(targets), squeeze=False, height_ratios=[3, 2])
     names = [show_region(str(n)) for n in data["region_name"].values]
     for (upper, lower), target in zip(grid.T, targets, strict=True):
-        _draw_years(upper, data, target=target, row=_row_of(data, "globe", "globe") or 0)
+        _draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
         _draw_literature(upper, target=target, last_year=int(data["year"][-1]))
         upper.set_title(f"{LABELS[target]}, globe", color=COLORS[target])
-        for row, dash in zip(_bands(data), ("-", "--", ":"), strict=False):
+        for row, dash in zip(find_bands(data), ("-", "--", ":"), strict=False):
             _draw_years(lower, data, target=target, row=row, dash=dash, label=names[row])
         lower.set_title("Latitude bands")
         lower.legend(fontsize=7, ncols=3, loc="upper left", handlelength=3.2)
@@ -268,10 +235,6 @@ def plot_series(
         axes.set_ylabel("Tg CH$_4$ yr$^{-1}$")
     figure.align_ylabels()
     return write_figure(figure, out, synthetic=synthetic)
-
-
-def _bands(data: xr.Dataset) -> list[int]:
-    return [i for i, system in enumerate(data["region_system"].values) if system == "gcp_bands"]
 
 
 def _draw_years(

@@ -14,8 +14,8 @@ import yaml
 
 from chamnet.budget.references import judge_references, read_acceptance, read_gcp_table
 from chamnet.provenance import environment, read_json, write_text
-from chamnet.report.figures import read_budget
 from chamnet.report.methods import describe_methods
+from chamnet.report.results import read_budget
 from chamnet.report.tables import (
     DASH,
     build_cards,

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from chamnet.budget.references import ReferenceCheck, find_reference, read_acceptance
 from chamnet.provenance import read_json
-from chamnet.report.figures import show_region
+from chamnet.report.results import show_region
 from chamnet.report.style import COLORS, LABELS
 
 DASH, MINUS = "\u2013", "\u2212"

@@ -6,14 +6,13 @@ from matplotlib import image
 
 from chamnet.data.store import open_store
 from chamnet.report.figures import (
-    interval_of,
     plot_budgets,
     plot_maps,
     plot_seasons,
     plot_series,
-    show_region,
 )
 from chamnet.report.mapfigures import mean_map
+from chamnet.report.results import interval_of, show_region
 from chamnet.report.style import (
     COLORS,
     build_figure,

@@ -9,7 +9,8 @@ from factories_budget import make_wetlands
 from chamnet.budget.weights import Cells
 from chamnet.data.store import open_store
 from chamnet.errors import InputError
-from chamnet.report.maps import export_netcdf, publish_maps
+from chamnet.report.export import export_netcdf
+from chamnet.report.maps import publish_maps
 from chamnet.timeaxis import seconds_in_months
 
 

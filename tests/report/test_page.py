@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from chamnet.provenance import write_json
-from chamnet.report.figures import read_budget
 from chamnet.report.methods import describe_methods
 from chamnet.report.page import write_report
+from chamnet.report.results import read_budget
 from chamnet.report.style import build_figure, write_figure
 from chamnet.report.tables import build_rows, show_check, show_number, summarize_dropped
 
