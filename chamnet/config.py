@@ -182,11 +182,11 @@ class ChambersConfig(Section):
 class ModelConfig(Section):
     """CHAM-net: sizes, and the parts that an ablation switches off."""
 
-    n_hidden: int = Field(64, ge=4, le=1024, description="width of the decoder's LSTM")
+    n_hidden: int = Field(48, ge=4, le=1024, description="width of the decoder's LSTM")
     n_hidden_encoder: int = Field(
-        48, ge=4, le=1024, description="width of the year encoder, each way"
+        32, ge=4, le=1024, description="width of the year encoder, each way"
     )
-    n_embedding: int = Field(64, ge=2, le=1024, description="width of a year embedding")
+    n_embedding: int = Field(32, ge=2, le=1024, description="width of a year embedding")
     n_season: int = Field(8, ge=1, le=64, description="numbers a month of the seasonal summary")
     pool_days: int = Field(5, ge=1, le=31, description="days pooled before a context year is read")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout of decoder inputs and outputs")
@@ -206,9 +206,9 @@ class TrainConfig(Section):
     n_members: int = Field(
         3, ge=1, le=100, description="networks a target, bootstrapped by cluster"
     )
-    n_steps: int = Field(1500, ge=1, description="episodes' batches at most")
+    n_steps: int = Field(400, ge=1, description="episodes' batches at most")
     steps_per_epoch: int = Field(
-        100, ge=1, description="batches between two looks at held-out places"
+        50, ge=1, description="batches between two looks at held-out places"
     )
     patience: int = Field(5, ge=1, description="epochs without gain before training stops")
     batch_places: int = Field(32, ge=2, description="places of a batch")
@@ -221,7 +221,7 @@ class TrainConfig(Section):
     temperature: float = Field(0.2, gt=0, description="temperature of the contrastive loss")
     near_deg: float = Field(1.0, ge=0, description="places closer are no negatives of each other")
     log_weight: float = Field(
-        0.5, ge=0, le=1, description="share of the loss on log(1 + flux); the rest is Huber's"
+        0.9, ge=0, le=1, description="share of the loss on log(1 + flux); the rest is Huber's"
     )
     response_dropout: Fraction = Field(0.4, description="episodes without any response")
     year_dropout: Fraction = Field(0.3, description="chance that a context year is left out")
@@ -232,7 +232,7 @@ class TrainConfig(Section):
         0.1, description="chance that an episode's attributes are hidden"
     )
     n_context_years: int = Field(4, ge=0, le=50, description="earlier years an episode may hold")
-    filled_weight: Fraction = Field(0.2, description="weight of filled days against measured ones")
+    filled_weight: Fraction = Field(0.1, description="weight of filled days against measured ones")
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="clusters held out for early stopping"
     )

@@ -134,7 +134,9 @@ class EpisodeSource:
         )
         targets = torch.multinomial(year_weight[places], 1, generator=generator).squeeze(1)
         years = self._draw_context(places, targets, generator, options)
-        return self.build(places, targets, years, *_draw_response(len(places), generator, options))
+        span = _draw_response(len(places), generator, options)
+        episodes = self.build(places, targets, years, *span)
+        return _hide_inputs(episodes, generator, options)
 
     def _draw_context(
         self, places: Tensor, targets: Tensor, generator: torch.Generator, options: TrainConfig
@@ -200,6 +202,19 @@ class EpisodeSource:
             weight=self.weight[places, targets],
             distance_deg=self.distance_deg[places][:, places],
         )
+
+
+def _hide_inputs(episodes: Episodes, generator: torch.Generator, options: TrainConfig) -> Episodes:
+    """Some drivers of the target year, and some places' attributes, put to their means.
+
+    So that no one of them is leaned on alone, and the context counts.
+    """
+    B, _, D = episodes.drivers.shape
+    has_driver = torch.rand(B, 1, D, generator=generator) >= options.driver_dropout
+    has_attributes = torch.rand(B, 1, generator=generator) >= options.attribute_dropout
+    return episodes._replace(
+        drivers=episodes.drivers * has_driver, attributes=episodes.attributes * has_attributes
+    )
 
 
 def check_no_leak(years: Tensor, targets: Tensor, has_response: Tensor) -> None:

@@ -22,8 +22,8 @@ from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_m
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LINES = 5.0
 EPISODES_PER_BATCH = 64
+AVERAGE_DECAY = 0.98  # of the running mean of the weights: about the last 50 steps
 
 
 class Score(NamedTuple):
@@ -42,6 +42,7 @@ class State:
     schedule: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator
     step: int = 0
+    averaged: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     best_loss: float = math.inf
     best_step: int = 0
     best_weights: dict[str, Tensor] | None = None
@@ -57,6 +58,7 @@ class State:
             "generator": self.generator.get_state(),
             "dropout_generator": torch.get_rng_state(),
             "step": self.step,
+            "averaged": self.averaged,
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "best_weights": self.best_weights,
@@ -70,7 +72,7 @@ class State:
         self.schedule.load_state_dict(values["schedule"])
         self.generator.set_state(values["generator"])
         torch.set_rng_state(values["dropout_generator"])
-        for name in ("step", "best_loss", "best_step", "best_weights", "curve"):
+        for name in ("step", "averaged", "best_loss", "best_step", "best_weights", "curve"):
             setattr(self, name, values[name])
 
 
@@ -85,6 +87,9 @@ def fit_network(
     resume_file: str | os.PathLike | None = None,
 ) -> pd.DataFrame:
     """Train a network in place; it ends with the weights that were best on the held-out.
+
+    Weights are judged and kept as running means over the last steps, which generalize better
+    than those of any single step.
 
     Parameters
     ----------
@@ -118,8 +123,7 @@ def fit_network(
         if held_out and _is_stalled(state, options):
             logger.info("train_member %s: no gain for %d epochs", name, options.patience)
             break
-    if held_out and state.best_weights is not None:
-        network.load_state_dict(state.best_weights)
+    network.load_state_dict((state.best_weights if held_out else None) or state.averaged)
     network.eval()
     return pd.DataFrame(state.curve)
 
@@ -159,8 +163,29 @@ def _run_epoch(state: State, source: EpisodeSource, options: TrainConfig) -> flo
         state.optimizer.step()
         state.schedule.step()
         state.step += 1
+        _average(state)
         total += loss.item()
     return total / n_steps
+
+
+@torch.no_grad()
+def _average(state: State) -> None:
+    """Take the step's weights into their running mean, which is what is kept in the end."""
+    decay = min(AVERAGE_DECAY, state.step / (10 + state.step))
+    for name, weights in state.network.state_dict().items():
+        mean = state.averaged.setdefault(name, weights.clone())
+        mean.lerp_(weights, 1 - decay)
+
+
+def _evaluate_averaged(state: State, held_out: list[Episodes], options: TrainConfig) -> Score:
+    """Score of the averaged weights; the network keeps its own."""
+    if not held_out:
+        return Score(math.nan, math.nan)
+    own = {name: weights.clone() for name, weights in state.network.state_dict().items()}
+    state.network.load_state_dict(state.averaged)
+    score = evaluate_network(state.network, held_out, options)
+    state.network.load_state_dict(own)
+    return score
 
 
 def episodes_loss(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> Tensor:
@@ -224,8 +249,7 @@ def _record(state: State, loss: float, score: Score) -> None:
     )
     if score.loss < state.best_loss:
         state.best_loss, state.best_step = score.loss, state.step
-        weights = state.network.state_dict()
-        state.best_weights = {k: v.detach().clone() for k, v in weights.items()}
+        state.best_weights = {name: mean.clone() for name, mean in state.averaged.items()}
 
 
 def _is_stalled(state: State, options: TrainConfig) -> bool:

@@ -122,3 +122,16 @@ def test_distances_are_great_circles():
     )
     distance = make_source(data).distance_deg
     torch.testing.assert_close(distance, torch.tensor([[0.0, 2.0], [2.0, 0.0]]).double())
+
+
+@pytest.mark.parametrize(
+    ("option", "hidden"), [("driver_dropout", "drivers"), ("attribute_dropout", "attributes")]
+)
+def test_hidden_inputs_are_read_as_their_means(option, hidden):
+    source = make_source()
+    none_hidden = {"driver_dropout": 0.0, "attribute_dropout": 0.0}
+    whole = draw(source, **none_hidden)._asdict()
+    bare = draw(source, **(none_hidden | {option: 1.0}))._asdict()
+    assert (bare.pop(hidden) == 0).all()
+    assert (whole.pop(hidden) != 0).any()
+    torch.testing.assert_close(bare, whole)

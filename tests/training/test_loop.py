@@ -123,3 +123,12 @@ def test_training_in_bfloat16_learns_about_the_same():
     assert curves[0]["held_out_loss"].iloc[-1] == pytest.approx(
         curves[1]["held_out_loss"].iloc[-1], rel=0.05
     )
+
+
+def test_the_weights_kept_are_means_over_the_last_steps(monkeypatch):
+    options = make_train_config(n_steps=3, steps_per_epoch=3)
+    averaged, _ = train(options=options)
+    monkeypatch.setattr(loop, "AVERAGE_DECAY", 0.0)
+    last, _ = train(options=options)
+    assert not torch.equal(averaged["project.weight"], last["project.weight"])
+    torch.testing.assert_close(averaged, last, atol=0.05, rtol=0)
