@@ -183,8 +183,7 @@ def step_column(
 
     Notes
     -----
-    made = oxidation + surface + change of storage, exactly. Bubbles end in the aerated soil, if
-    there is any, as diffusion does. The store is the 0.3 m below the water table.
+    made = oxidation + surface + change of storage. Bubbles end in the aerated soil, if any.
     """
     depth = np.maximum(-table, 0)
     is_open = 1 - CLOSED_BY_ICE * ice

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chamnet.demo.climate import block_mean, fine_grid, read_climate
+from chamnet.demo.climate import block_mean
 from chamnet.demo.weather import WeatherGenerator, round_mantissa
 from chamnet.grid import Grid
 
@@ -9,9 +9,8 @@ DAYS = np.arange("2011-01-01", "2015-01-01", dtype="datetime64[D]")
 
 
 @pytest.fixture(scope="module")
-def climate():
-    pytest.importorskip("itur", reason="needs the demo's data packages")
-    return read_climate(fine_grid(10.0)).coarsen(Grid(10.0))
+def climate(fine_climate):
+    return fine_climate.coarsen(Grid(10.0))
 
 
 @pytest.fixture(scope="module")
