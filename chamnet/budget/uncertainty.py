@@ -90,12 +90,16 @@ def summarize_budgets(
         )
         for target in dict.fromkeys(table["target"])
     ]
-    rows = pd.DataFrame([row for total in totals for row in summary_rows(total, matrix)])
     facts = {"digest": digest, "synthetic": str(bool(synthetic)), "n_draws": n_draws}
     _write_netcdf(netcdf, totals, matrix, facts | {"correlation_km": correlation_km})
+    _write_table(csv, totals, matrix)
+
+
+def _write_table(csv: str | os.PathLike, totals: list[Totals], regions: Regions) -> None:
+    rows = pd.DataFrame([row for total in totals for row in summary_rows(total, regions)])
     check_references(rows)
-    write_text(csv, rows.to_csv(index=False, float_format="%.6g"))
-    logger.info("summarize_budgets: %d rows, %d draws a target", len(rows), n_draws)
+    write_text(csv, rows.to_csv(index=False, float_format="%.9g"))
+    logger.info("summarize_budgets: %d rows written", len(rows))
 
 
 def _read_budget(path: str | os.PathLike) -> pd.DataFrame:

@@ -94,8 +94,7 @@ def write_report(
     run, digest : name of the run, and what the page follows from
     synthetic : whether the inputs are synthetic
     """
-    budget = read_budget(csv)
-    judged = judge_references(budget)
+    budget, judged = read_budget(csv), judge_references(read_budget(csv))
     found = {target: read_json(path) for target, path in (calibrations or {}).items()}
     closure = next((read_json(p) for p in checks if Path(p).stem == "closure"), {})
     values = {
