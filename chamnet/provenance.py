@@ -66,7 +66,8 @@ def changed_since(path: str | os.PathLike, manifest: str | os.PathLike) -> str:
 def digest_of_code(*modules: str) -> str:
     """Digest of these modules and all of chamnet that they import, at any depth.
 
-    Comments and docstrings are left out: they change no result.
+    Comments and docstrings are left out: they change no result. Files of data that lie beside
+    a module and that it names are part of it.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def digest_of_code(*modules: str) -> str:
     for name in modules:
         if _path_of(name) is None:
             raise ModuleNotFoundError(f"no module {name!r} in chamnet")
-    sources = {name: _code_of(name) for name in sorted(_imported_by(modules))}
+    sources = {name: (_code_of(name), _data_of(name)) for name in sorted(_imported_by(modules))}
     return digest_of_values(sources)[:16]
 
 
@@ -134,6 +135,15 @@ def _code_of(module: str) -> str:
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             value.value = ""
     return ast.dump(tree)
+
+
+@functools.cache
+def _data_of(module: str) -> tuple[str, ...]:
+    path = _path_of(module)
+    files = sorted(path.parent.iterdir()) if path else []
+    data = [file for file in files if file.is_file() and file.suffix != ".py"]
+    text = path.read_text() if path else ""
+    return tuple(digest_of_file(file) for file in data if file.name in text)
 
 
 def environment() -> dict[str, str]:

@@ -14,6 +14,9 @@ from chamnet.provenance import (
 )
 
 
+CACHES = (provenance._tree_of, provenance._imports_of, provenance._code_of, provenance._data_of)
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     folder = tmp_path / "chamnet"
@@ -26,12 +29,12 @@ def package(tmp_path, monkeypatch):
 
     def write(name, text):
         (folder / f"{name}.py").write_text(text)
-        for cached in (provenance._tree_of, provenance._imports_of, provenance._code_of):
+        for cached in CACHES:
             cached.cache_clear()
 
     write("other", "B = 1\n")
     yield write
-    for cached in (provenance._tree_of, provenance._imports_of, provenance._code_of):
+    for cached in CACHES:
         cached.cache_clear()
 
 
@@ -46,6 +49,19 @@ def test_comments_docstrings_and_unrelated_modules_change_no_digest(package):
     package("low", '"""Another docstring."""\n\n# a comment\nA = 1\n')
     package("other", "B = 2\n")
     assert digest_of_code("chamnet.high") == before
+
+
+def test_a_data_file_that_a_module_names_is_part_of_its_digest(package, tmp_path):
+    package("high", 'TABLE = "table.csv"\n')
+    (tmp_path / "chamnet/table.csv").write_text("a")
+    (tmp_path / "chamnet/unnamed.csv").write_text("a")
+    before = digest_of_code("chamnet.high")
+    (tmp_path / "chamnet/unnamed.csv").write_text("b")
+    package("other", "")
+    assert digest_of_code("chamnet.high") == before
+    (tmp_path / "chamnet/table.csv").write_text("b")
+    package("other", "")
+    assert digest_of_code("chamnet.high") != before
 
 
 def test_a_digest_of_an_unknown_module_is_refused():

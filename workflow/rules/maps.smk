@@ -6,6 +6,9 @@ rule publish_maps:
             year=predicted_years(),
         ),
         wetlands=expand("results/{{run}}/wetlands/{year}.json", year=predicted_years()),
+        applicability=expand(
+            "results/{{run}}/applicability/{target}.json", target=options.run.targets
+        ),
         cells="results/{run}/cells.json",
     output:
         manifest="results/{run}/maps.json",
@@ -20,6 +23,7 @@ rule publish_maps:
         runtime=120,
     params:
         fluxes=lambda wildcards, input: by_target(input.fluxes),
+        targets=options.run.targets,
         step_deg=options.grid.step_deg,
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.maps"),

@@ -13,5 +13,6 @@ publish_maps(
     wetlands=list(snakemake.input.wetlands),
     cells=snakemake.input.cells,
     step_deg=snakemake.params.step_deg,
+    applicability=dict(zip(snakemake.params.targets, snakemake.input.applicability, strict=True)),
     synthetic=snakemake.params.synthetic,
 )

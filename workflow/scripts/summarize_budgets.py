@@ -18,5 +18,6 @@ summarize_budgets(
     n_draws=snakemake.params.n_draws,
     correlation_km=snakemake.params.correlation_km,
     seed=snakemake.params.seed,
+    applicability=dict(zip(snakemake.params.targets, snakemake.input.applicability, strict=True)),
     synthetic=snakemake.params.synthetic,
 )
