@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-
 FEW, MANY = 60, 10_000
 
 

@@ -24,27 +24,39 @@ def damaged_tables(draw, rows):
 
 def _damage(draw, table):
     row = draw(st.integers(0, len(table) - 1)) if table else 0
-    kind = draw(
-        st.sampled_from(["cell", "cell", "cell", "column", "drop", "repeat", "swap", "cut"])
-    )
-    if not table or not table[row]:
-        return
-    column = draw(st.integers(0, len(table[row]) - 1))
-    if kind == "cell":
-        table[row][column] = draw(st.one_of(st.sampled_from(ODD_CELLS), st.text(max_size=8)))
-    elif kind == "column":
-        value = draw(st.sampled_from(ODD_CELLS))
-        for other in table[1:]:
-            other[column : column + 1] = [value]
-    elif kind == "drop":
-        for other in table if draw(st.booleans()) else [table[row]]:
-            del other[column : column + 1]
-    elif kind == "repeat":
-        table.insert(row, list(table[row]))
-    elif kind == "swap":
-        table[row], table[-1] = table[-1], table[row]
-    else:
-        del table[row:]
+    if table and table[row]:
+        column = draw(st.integers(0, len(table[row]) - 1))
+        draw(st.sampled_from(DAMAGES))(draw, table, row, column)
+
+
+def _change_cell(draw, table, row, column):
+    table[row][column] = draw(st.one_of(st.sampled_from(ODD_CELLS), st.text(max_size=8)))
+
+
+def _change_column(draw, table, row, column):
+    value = draw(st.sampled_from(ODD_CELLS))
+    for other in table[1:]:
+        other[column : column + 1] = [value]
+
+
+def _drop(draw, table, row, column):
+    for other in table if draw(st.booleans()) else [table[row]]:
+        del other[column : column + 1]
+
+
+def _repeat_row(draw, table, row, column):
+    table.insert(row, list(table[row]))
+
+
+def _swap_rows(draw, table, row, column):
+    table[row], table[-1] = table[-1], table[row]
+
+
+def _cut_rows(draw, table, row, column):
+    del table[row:]
+
+
+DAMAGES = [_change_cell] * 3 + [_change_column, _drop, _repeat_row, _swap_rows, _cut_rows]
 
 
 def damaged_bytes(draw, raw):

@@ -1,7 +1,7 @@
 """Tables that are wrong end in an error of chamnet's own, or are read; nothing else happens."""
 
 import contextlib
-import datetime
+import datetime as dt
 
 import pytest
 from damage import damaged_tables
@@ -13,8 +13,8 @@ from chamnet.data.sites import read_site_table
 from chamnet.data.towers import read_towers
 from chamnet.errors import ChamnetError
 
-FIRST_DAY = datetime.date(2011, 1, 1)
-DAYS = [f"{FIRST_DAY + datetime.timedelta(days=n):%Y%m%d}" for n in range(6)]
+FIRST_DAY = dt.date(2011, 1, 1)
+DAYS = [f"{FIRST_DAY + dt.timedelta(days=n):%Y%m%d}" for n in range(6)]
 TOWER = [
     ["TIMESTAMP", "TA_F", "P_F", "FCH4", "FCH4_F", "FCH4_F_ANNOPTLM", "FCH4_F_ANNOPTLM_QC"],
     *([day, "4.5", "1.2", "13.5", "14.0", "14.1", "1"] for day in DAYS),

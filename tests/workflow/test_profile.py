@@ -17,8 +17,7 @@ SNAKEMAKE_ITSELF_MB = 1000  # a job's own Snakemake needs 250 to 360 MB of what 
 
 
 def megabytes(rule, attempt):
-    wanted = PROFILE["set-resources"].get(rule, {}).get("mem_mb")
-    return eval(wanted or PROFILE["default-resources"]["mem_mb"], {"attempt": attempt})
+    return eval(PROFILE["set-resources"][rule]["mem_mb"], {"attempt": attempt})
 
 
 def test_jobs_are_retried_by_the_profile_and_their_status_asked_of_squeue():
@@ -37,9 +36,9 @@ def test_partition_and_account_stand_in_one_place():
     assert not any("slurm" in path.read_text() for path in (ROOT / "workflow/rules").iterdir())
 
 
-@pytest.mark.parametrize("name", ["set-resources", "groups"])
-def test_the_profile_names_rules_that_exist(name):
-    assert sorted(set(PROFILE[name]) - RULES) == []
+def test_every_rule_has_the_memory_it_needs_on_a_cluster_and_groups_hold_rules_that_exist():
+    assert set(PROFILE["set-resources"]) == RULES
+    assert set(PROFILE["groups"]) <= RULES
 
 
 def test_every_group_has_a_size_and_every_size_a_group():
@@ -59,4 +58,5 @@ def test_a_member_of_a_group_fits_into_what_the_group_may_ask_even_at_the_last_a
 
 
 def test_no_default_profile_replaces_the_resources_of_this_one():
-    assert not (ROOT / "workflow/profiles/default").exists()
+    default = ROOT / "workflow/profiles/default/config.yaml"
+    assert not default.exists() or "default-resources" not in default.read_text()

@@ -65,6 +65,9 @@ rule summarize_budgets:
             "results/{{run}}/models/{target}/calibration.json",
             target=options.run.targets,
         ),
+        applicability=expand(
+            "results/{{run}}/applicability/{target}.json", target=options.run.targets
+        ),
         cells="results/{run}/cells.json",
         regions="results/{run}/regions.json",
     output:

@@ -1,0 +1,48 @@
+"""A throw-away SLURM for the tests of this folder."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from factories_runs import Run
+
+SCRIPT = Path(__file__).with_name("throwaway_slurm.sh")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
+
+
+def reason_to_skip():
+    """Why no SLURM can be brought up here; empty if one can."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        return f"SLURM is not installed ({missing[0]}): tests/cluster/throwaway_slurm.sh install"
+    if os.geteuid() != 0:
+        return "a throw-away SLURM takes root"
+    if Path("/etc/slurm/slurm.conf").exists():
+        return "another SLURM is set up here (/etc/slurm/slurm.conf)"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """SLURM of 3 nodes on loopback; gives a function that asks it things."""
+    if reason := reason_to_skip():
+        pytest.skip(reason)
+    folder = str(tmp_path_factory.mktemp("slurm") / "slurm")
+    subprocess.run([SCRIPT, "start", folder, "3"], check=True, timeout=120)
+
+    def ask(*command):
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    yield ask
+    subprocess.run([SCRIPT, "stop", folder], check=True, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory):
+    """The tiny world run without a cluster."""
+    run = Run(tmp_path_factory.mktemp("local"))
+    ended = run.call(cores=2)
+    assert ended.status == 0, ended.text
+    return run

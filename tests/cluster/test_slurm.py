@@ -1,0 +1,62 @@
+"""The whole run as SLURM jobs on several nodes: the same budgets, bit for bit."""
+
+import pytest
+from factories_runs import ROOT, Run
+
+pytestmark = pytest.mark.slow
+PROFILE = ("--profile", ROOT / "workflow/profiles/slurm")
+QUICKLY = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "20")
+ON_SLURM = (*PROFILE, *QUICKLY)
+
+
+def jobs(slurm):
+    """State, nodes, and asked memory of every job SLURM remembers, by job id."""
+    rows = slurm("squeue", "--noheader", "--all", "-t", "all", "-o", "%i|%T|%N|%m|%k").splitlines()
+    return {int(row.split("|")[0]): row.split("|")[1:] for row in rows}
+
+
+@pytest.fixture
+def jobs_before(slurm):
+    return set(jobs(slurm))
+
+
+def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
+    slurm, jobs_before, local, tmp_path, record_property
+):
+    run = Run(tmp_path / "cluster")
+    ended = run.call(*ON_SLURM, cores=4, targets=["global_budget"])
+    assert ended.status == 0, ended.text
+    assert run.budgets() == local.budgets()
+    done = {n: row for n, row in jobs(slurm).items() if n not in jobs_before}
+    assert {row[0] for row in done.values()} == {"COMPLETED"}
+    assert {row[1] for row in done.values()} == {"n1", "n2", "n3"}
+    assert len(done) <= 30
+    record_property("slurm_jobs", len(done))
+    record_property("seconds", round(ended.seconds))
+
+
+def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_path):
+    run = local.copy(tmp_path / "memory", without="train")
+    little = ("--set-resources", "train_member:mem_mb=350 * attempt")
+    ended = run.call(*ON_SLURM, *little, cores=4)
+    assert ended.status == 0, ended.text
+    assert run.budgets() == local.budgets()
+    done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
+    assert ["350M", "FAILED"] in [[row[2], row[0]] for row in done]
+    assert "Trying to restart job" in ended.text
+
+
+def test_jobs_of_a_node_that_goes_down_run_again_on_others(slurm, jobs_before, local, tmp_path):
+    run = local.copy(tmp_path / "node", without="train")
+    process = run.start(*ON_SLURM, cores=4)
+    node = ""
+    while not node and process.poll() is None:
+        found = jobs(slurm).items()
+        node = next((r[1] for n, r in found if n not in jobs_before and r[0] == "RUNNING"), "")
+    slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    ended = run.finish(process)
+    slurm("scontrol", "update", f"nodename={node}", "state=resume")
+    assert ended.status == 0, ended.text
+    assert run.budgets() == local.budgets()
+    done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
+    assert "NODE_FAIL" in {row[0] for row in done}
