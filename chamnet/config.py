@@ -221,15 +221,15 @@ class TrainConfig(Section):
     temperature: float = Field(0.2, gt=0, description="temperature of the contrastive loss")
     near_deg: float = Field(1.0, ge=0, description="places closer are no negatives of each other")
     log_weight: float = Field(
-        0.9, ge=0, le=1, description="share of the loss on log(1 + flux); the rest is Huber's"
+        0.6, ge=0, le=1, description="share of the loss on log(1 + flux); the rest is Huber's"
     )
     response_dropout: Fraction = Field(0.4, description="episodes without any response")
     year_dropout: Fraction = Field(0.3, description="chance that a context year is left out")
     driver_dropout: Fraction = Field(
-        0.1, description="chance that a driver of an episode's target year is hidden"
+        0.2, description="chance that a driver of an episode's target year is hidden"
     )
     attribute_dropout: Fraction = Field(
-        0.1, description="chance that an episode's attributes are hidden"
+        0.3, description="chance that an episode's attributes are hidden"
     )
     n_context_years: int = Field(4, ge=0, le=50, description="earlier years an episode may hold")
     filled_weight: Fraction = Field(0.1, description="weight of filled days against measured ones")
