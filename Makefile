@@ -16,7 +16,7 @@ global_budget: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources mem_mb=$(MEM_MB) global_budget
 
 test: .venv/installed
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2
 
 # After a run that was killed: removes Snakemake's stale lock, touches nothing else.
 unlock: .venv/installed

@@ -4,16 +4,15 @@ Fits run side by side in processes, each kept when it is done; a run that was st
 What is scored are measured windows alone.
 """
 
-import concurrent.futures
 import dataclasses
 import logging
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -25,7 +24,6 @@ from chamnet.evaluation.skill_figures import plot_observed_against_predicted, pl
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LINES = 20.0
 SLOW_FIRST = ("chamnet", "lstm", "forest")
 
 
@@ -163,28 +161,10 @@ def _check_protocol(protocol: str, data: PlaceData, contexts: Sequence[str]) -> 
 def _run_all(fits: Sequence[Fit], folder: Path, threads: int, n_processes: int) -> list[Path]:
     """Tables of all fits, in their order."""
     progress = _Progress(len(fits))
-    if n_processes == 1:
-        return [progress.done(run_fit(fit, folder, threads), fit.name) for fit in fits]
-    paths: dict[int, Path] = {}
-    with concurrent.futures.ProcessPoolExecutor(
-        min(n_processes, len(fits)), mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
-        futures = {pool.submit(run_fit, fit, folder, threads): i for i, fit in enumerate(fits)}
-        waiting = set(futures)
-        try:
-            while waiting:
-                done, waiting = concurrent.futures.wait(
-                    waiting, SECONDS_BETWEEN_LINES, concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    index = futures[future]
-                    paths[index] = progress.done(future.result(), fits[index].name)
-                if not done:
-                    progress.still(len(waiting))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [paths[index] for index in range(len(fits))]
+    # joblib's workers do not import the main script, which may be one of Snakemake's.
+    run = joblib.Parallel(n_jobs=min(n_processes, len(fits)), return_as="generator")
+    paths = run(joblib.delayed(run_fit)(fit, folder, threads) for fit in fits)
+    return [progress.done(path, fit.name) for path, fit in zip(paths, fits, strict=True)]
 
 
 class _Progress:
@@ -203,14 +183,6 @@ class _Progress:
             self._n_done, self._n_fits, left, name,
         )  # fmt: skip
         return path
-
-    def still(self, n_waiting: int) -> None:
-        """Say that work goes on."""
-        elapsed = time.monotonic() - self._begin
-        logger.info(
-            "cross_validate: %d/%d fits after %.0f s, %d to go",
-            self._n_done, self._n_fits, elapsed, n_waiting,
-        )  # fmt: skip
 
 
 def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:
