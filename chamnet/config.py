@@ -187,7 +187,9 @@ class ModelConfig(Section):
         32, ge=4, le=1024, description="width of the year encoder, each way"
     )
     n_embedding: int = Field(32, ge=2, le=1024, description="width of a year embedding")
-    n_season: int = Field(8, ge=1, le=64, description="numbers a month of the seasonal summary")
+    n_season: int = Field(
+        8, ge=1, le=64, description="numbers a month of the seasonal summary, beside the drivers"
+    )
     pool_days: int = Field(5, ge=1, le=31, description="days pooled before a context year is read")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout of decoder inputs and outputs")
     contrastive: bool = Field(True, description="contrastive loss on year embeddings")
@@ -225,11 +227,8 @@ class TrainConfig(Section):
     )
     response_dropout: Fraction = Field(0.4, description="episodes without any response")
     year_dropout: Fraction = Field(0.3, description="chance that a context year is left out")
-    driver_dropout: Fraction = Field(
-        0.2, description="chance that a driver of an episode's target year is hidden"
-    )
     attribute_dropout: Fraction = Field(
-        0.3, description="chance that an episode's attributes are hidden"
+        0.5, description="chance that an episode's attributes are hidden"
     )
     n_context_years: int = Field(4, ge=0, le=50, description="earlier years an episode may hold")
     filled_weight: Fraction = Field(0.1, description="weight of filled days against measured ones")

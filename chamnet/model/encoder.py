@@ -58,7 +58,8 @@ class YearEncoder(nn.Module):
     """Reads one year both ways; gives its embedding and 12 monthly vectors.
 
     The embedding is an attention pool over the bins, beside the year's mean response and how
-    much of the year has one; a month's vector reads the states and the response of its bins.
+    much of the year has one. A month's vector holds the means of its drivers, then numbers read
+    from the states and the response of its bins.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class YearEncoder(nn.Module):
 
         Returns
         -------
-        (N, E), (N, 12, S)
+        (N, E), (N, 12, D + S)
         """
         states = self.recurrent(pooled)[0]  # (N, n_bins, 2H)
         attention = self.to_score(states).float().softmax(dim=1)  # (N, n_bins, 1)
@@ -91,7 +92,9 @@ class YearEncoder(nn.Module):
         embedding = self.to_embedding(torch.cat([summary, _mean_response(responses)], dim=-1))
         monthly = self.monthly.to(states.dtype) @ states  # (N, 12, 2H)
         response = _mean_response_by(self.monthly, responses)  # (N, 12, 2)
-        return embedding.tanh(), self.to_season(torch.cat([monthly, response], dim=-1))
+        drivers = self.monthly @ pooled[..., :-N_CONTEXT_CHANNELS]  # (N, 12, D)
+        season = self.to_season(torch.cat([monthly, response], dim=-1))  # (N, 12, S)
+        return embedding.tanh(), torch.cat([drivers.to(season.dtype), season], dim=-1)
 
 
 def _mean_response(responses: Tensor) -> Tensor:
@@ -147,22 +150,26 @@ class SiteEncoder(nn.Module):
         return identity, state
 
 
-def pool_seasons(seasons: Tensor, year_mask: Tensor) -> Tensor:
+def pool_seasons(seasons: Tensor, year_mask: Tensor, *, n_drivers: int = 0) -> Tensor:
     """Seasonal summary of a place from those of its years.
 
-    The last number of a month's vector weighs the year (softmax), so that a year with a
-    response can count for more than one without; the others are averaged by it.
+    The drivers in it are averaged. The last number of a month's vector weighs the year
+    (softmax) in the mean of the others, so that a year with a response can count for more than
+    one without.
 
     Parameters
     ----------
-    seasons : (B, Y, 12, S)
+    seasons : (B, Y, 12, D + S)
     year_mask : (B, Y)
+    n_drivers : D
 
     Returns
     -------
-    (B, 12, S)
+    (B, 12, D + S)
     """
     is_there = year_mask[:, :, None, None]  # (B, Y, 1, 1)
     seasons = torch.where(is_there, seasons, torch.zeros_like(seasons))
+    drivers = seasons[..., :n_drivers].sum(dim=1) / is_there.sum(dim=1).clamp(min=1)
     weights = seasons[..., -1:].float().masked_fill(~is_there, -1e4).softmax(dim=1)
-    return (weights * seasons).sum(dim=1)  # (B, 12, S)
+    rest = (weights * seasons[..., n_drivers:]).sum(dim=1)  # (B, 12, S)
+    return torch.cat([drivers.to(rest.dtype), rest], dim=-1)

@@ -222,7 +222,7 @@ class Member(nn.Module):
         fraction = torch.tensor(year_fraction(T), dtype=torch.float32, device=drivers.device)
         flux = self.network.decode(
             context,
-            self._normalize_drivers(drivers).nan_to_num(0.0),
+            self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
             fraction.expand(B, T),
         )

@@ -14,7 +14,7 @@ DAYS_PER_YEAR = 365
 
 
 class Context(NamedTuple):
-    """What the years of a place say: embeddings (B, Y, E), seasons (B, Y, 12, S), mask (B, Y)."""
+    """What a place's years say: embeddings (B, Y, E), seasons (B, Y, 12, D + S), mask (B, Y)."""
 
     embeddings: Tensor
     seasons: Tensor
@@ -30,8 +30,10 @@ class CHAMNet(nn.Module):
 
     A year encoder reads each context year; a site encoder reads the years in their order; a
     meta-network turns both, and the attributes, into conditions of the decoder, which reads
-    the target year's drivers and the seasonal summary of the context. No layer mixes places:
-    a prediction does not depend on who else is in the batch.
+    the target year's drivers and the seasonal summary of the context. The drivers are split
+    into the mean seasonal cycle of the context years and the departure from it: how a flux
+    goes with the seasons says little about how it goes with a warm summer. No layer mixes
+    places: a prediction does not depend on who else is in the batch.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ class CHAMNet(nn.Module):
         super().__init__()
         self.config = config
         self.n_bins = max(N_MONTHS, round(DAYS_PER_YEAR / config.pool_days))
-        self.n_season = config.n_season
+        self.n_drivers = n_drivers
+        self.n_season = n_drivers + config.n_season  # of a month's vector: drivers come first
         self.year_encoder = YearEncoder(
             n_drivers=n_drivers,
             n_hidden=config.n_hidden_encoder,
@@ -57,7 +60,8 @@ class CHAMNet(nn.Module):
         self.attribute_embedding = AttributeEmbedding(n_attributes=n_attributes)
         n_condition = 2 * config.n_embedding + self.attribute_embedding.n_out
         n_season = config.n_season if config.season else 0
-        n_inputs = n_drivers + n_attributes + N_PHASE + n_season
+        n_weather = 2 * n_drivers if config.season else n_drivers
+        n_inputs = n_weather + n_attributes + N_PHASE + n_season
         if config.conditioning == "concatenate":
             n_inputs += n_condition
             self.meta_network = NoConditioning(n_inputs=n_inputs, n_hidden=config.n_hidden)
@@ -112,7 +116,7 @@ class CHAMNet(nn.Module):
         ----------
         context : of the places
         drivers : (B, T, D), normalized
-            0 where absent.
+            NaN where absent.
         attributes : (B, A), normalized
         fraction : (B, T), of the year at the middle of each day
 
@@ -124,14 +128,22 @@ class CHAMNet(nn.Module):
         known = self.attribute_embedding(attributes)
         condition = torch.cat([identity, evolution, known], dim=-1)  # (B, C)
         T = drivers.shape[1]
-        parts = [drivers, attributes.unsqueeze(1).expand(-1, T, -1), build_phase(fraction)]
+        parts = [attributes.unsqueeze(1).expand(-1, T, -1), build_phase(fraction)]
         if self.config.conditioning == "concatenate":
             parts.append(condition.unsqueeze(1).expand(-1, T, -1))
-        if self.config.season:
-            season = pool_seasons(context.seasons, context.year_mask)  # (B, 12, S)
-            parts.append(upsample_season(season, fraction))
-        inputs = torch.cat([part.float() for part in parts], dim=-1)  # (B, T, I)
+        inputs = torch.cat([*parts, *self._weather_and_season(context, drivers, fraction)], dim=-1)
         return self.decoder(inputs, self.meta_network(condition))
+
+    def _weather_and_season(
+        self, context: Context, drivers: Tensor, fraction: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Departures of the drivers, their mean cycle, and the seasonal summary of each day."""
+        if not self.config.season:
+            return (drivers.nan_to_num(0.0),)
+        season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
+        daily = upsample_season(season.float(), fraction)  # (B, T, D + S)
+        departure = (drivers - daily[..., : self.n_drivers]).nan_to_num(0.0)
+        return departure, daily
 
     def forward(
         self,

@@ -49,7 +49,7 @@ class EpisodeSource:
     Parameters
     ----------
     drivers : (P, Y, T, D), normalized
-        0 where absent.
+        NaN where absent.
     attributes : (P, A), normalized
     pooled : (P, Y, bins, D + 2)
     has_drivers : (P, Y)
@@ -103,7 +103,7 @@ class EpisodeSource:
             response = torch.full_like(response, torch.nan)
         windows = _window_tensors(data, normalization.flux_scale, filled_weight)
         return cls(
-            drivers=drivers.nan_to_num(0.0),
+            drivers=drivers,
             attributes=torch.from_numpy(attributes.astype(np.float32)).clamp(
                 -HIGHEST_NORMALIZED, HIGHEST_NORMALIZED
             ),
@@ -136,7 +136,7 @@ class EpisodeSource:
         years = self._draw_context(places, targets, generator, options)
         span = _draw_response(len(places), generator, options)
         episodes = self.build(places, targets, years, *span)
-        return _hide_inputs(episodes, generator, options)
+        return _hide_attributes(episodes, generator, options)
 
     def _draw_context(
         self, places: Tensor, targets: Tensor, generator: torch.Generator, options: TrainConfig
@@ -204,17 +204,13 @@ class EpisodeSource:
         )
 
 
-def _hide_inputs(episodes: Episodes, generator: torch.Generator, options: TrainConfig) -> Episodes:
-    """Some drivers of the target year, and some places' attributes, put to their means.
-
-    So that no one of them is leaned on alone, and the context counts.
-    """
-    B, _, D = episodes.drivers.shape
-    has_driver = torch.rand(B, 1, D, generator=generator) >= options.driver_dropout
-    has_attributes = torch.rand(B, 1, generator=generator) >= options.attribute_dropout
-    return episodes._replace(
-        drivers=episodes.drivers * has_driver, attributes=episodes.attributes * has_attributes
-    )
+def _hide_attributes(
+    episodes: Episodes, generator: torch.Generator, options: TrainConfig
+) -> Episodes:
+    """Some places' attributes put to their means, so that the network can do without."""
+    shape = (len(episodes.attributes), 1)
+    is_kept = torch.rand(shape, generator=generator) >= options.attribute_dropout
+    return episodes._replace(attributes=episodes.attributes * is_kept)
 
 
 def check_no_leak(years: Tensor, targets: Tensor, has_response: Tensor) -> None:

@@ -277,7 +277,7 @@ def _digest(network: CHAMNet, source: EpisodeSource, options: TrainConfig, seed:
     """Digest of what a training follows from; weights by their sums, data likewise."""
     weights = [float(p.detach().double().sum()) for p in network.parameters()]
     data = [
-        [list(v.shape), float(v.double().sum())]
+        [list(v.shape), float(v.double().nan_to_num().sum())]
         for v in (getattr(source, f.name) for f in dataclasses.fields(source))
     ]
     return digest_of_values([weights, data, options.model_dump(), seed])

@@ -97,6 +97,19 @@ def test_seasons_of_missing_years_are_never_read():
     torch.testing.assert_close(pooled, pool_seasons(seasons[:, [0, 2]], mask[:, [0, 2]]))
 
 
+def test_the_drivers_of_a_season_are_averaged_whatever_the_weights():
+    seasons, there = torch.randn(1, 3, 12, 4), torch.ones(1, 3, dtype=torch.bool)
+    pooled = pool_seasons(seasons, there, n_drivers=2)
+    torch.testing.assert_close(pooled[..., :2], seasons[..., :2].mean(dim=1))
+    assert not torch.allclose(pooled[..., 2:], seasons[..., 2:].mean(dim=1))
+
+
+def test_a_month_begins_with_the_means_of_its_drivers():
+    season = make_encoder()(torch.ones(1, 73, 5))[1]
+    assert season.shape == (1, 12, 3 + 4)
+    torch.testing.assert_close(season[..., :3], torch.ones(1, 12, 3))
+
+
 def test_years_of_equal_weight_are_averaged():
     seasons = torch.randn(1, 3, 12, 4)
     seasons[..., -1] = 0.7
