@@ -36,7 +36,8 @@ def test_embeddings_are_those_of_the_member_on_each_cell_alone(world):
 def test_context_is_half_precision_and_named_by_member_and_year(world):
     manifest = world.embed(2011)
     context = open_store(manifest)
-    assert context["season"].shape == (2, 10, 12, 3)
+    n_season = load_member(world.checkpoints[0]).n_season
+    assert context["season"].shape == (2, 10, 12, n_season)
     assert {context[name].dtype.name for name in context.data_vars} == {"float16"}
     assert context["member"].values.tolist() == ["00", "01"]
     assert context.attrs["year"] == 2011
