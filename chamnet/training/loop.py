@@ -22,7 +22,6 @@ from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_m
 
 logger = logging.getLogger(__name__)
 
-EPISODES_PER_BATCH = 64
 AVERAGE_DECAY = 0.98  # of the running mean of the weights: about the last 50 steps
 
 

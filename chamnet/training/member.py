@@ -17,17 +17,17 @@ from chamnet.data.windows import (
     PlaceData,
     build_window_means,
     open_place_data,
-    place_windows_in_years,
 )
 from chamnet.errors import InputError
 from chamnet.model.checkpoint import MODES, Member, save_member
 from chamnet.model.network import CHAMNet
-from chamnet.model.places import ABSENT, choose_context, predict_places
+from chamnet.model.places import predict_places
 from chamnet.provenance import write_text
 from chamnet.training.bag import Bag, draw_bag, join_places
 from chamnet.training.curves import plot_learning_curve
-from chamnet.training.episodes import Episodes, EpisodeSource
-from chamnet.training.loop import EPISODES_PER_BATCH, fit_network
+from chamnet.training.episodes import EpisodeSource
+from chamnet.training.held_out import build_held_out
+from chamnet.training.loop import fit_network
 from chamnet.training.restoration import fit_mean_factor
 
 logger = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ def _train(
                 (np.ones(len(data.windows), dtype=bool), 0.0),
             )
         ]
-        held_out = _held_out_episodes(data, sources[1], is_held_out, mode, train.n_context_years)
+        held_out = build_held_out(data, sources[1], is_held_out, mode, train.n_context_years)
         curve = fit_network(
             network,
             sources[0],
@@ -231,40 +231,6 @@ def _train(
             resume_file=resume_file,
         )
     return network, curve
-
-
-def _held_out_episodes(
-    data: PlaceData,
-    source: EpisodeSource,
-    is_held_out: np.ndarray,
-    mode: str,
-    n_context_years: int,
-) -> list[Episodes]:
-    """Batches of every place and year that holds held-out windows, in one context mode."""
-    rows = place_windows_in_years(data)
-    rows = rows[is_held_out[rows["window"]]]
-    pairs = rows[["place", "year_index"]].drop_duplicates().to_numpy()
-    has_response = (source.pooled[..., -1] > 0).any(dim=-1).numpy()
-    batches = []
-    for begin in range(0, len(pairs), EPISODES_PER_BATCH):
-        places, targets = pairs[begin : begin + EPISODES_PER_BATCH].T
-        years = np.stack(
-            [
-                choose_context(
-                    source.has_drivers[[p]].numpy(),
-                    has_response[[p]],
-                    target=int(t),
-                    n_years=n_context_years,
-                )[0]
-                for p, t in zip(places, targets, strict=True)
-            ]
-        )
-        first = torch.zeros(years.shape, dtype=torch.long)
-        last = torch.full(years.shape, ABSENT if mode == "zero_shot" else source.pooled.shape[2])
-        batches.append(
-            source.build(*(torch.from_numpy(v) for v in (places, targets, years)), first, last)
-        )
-    return batches
 
 
 def _build_member(
