@@ -13,7 +13,6 @@ from chamnet.provenance import (
     write_json,
 )
 
-
 CACHES = (provenance._tree_of, provenance._imports_of, provenance._code_of, provenance._data_of)
 
 
