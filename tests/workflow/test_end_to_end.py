@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+import yaml
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -88,3 +89,35 @@ def test_one_more_year_costs_one_embedding_and_one_prediction_a_target(run):
     jobs = planned(run, "--config", "predict={last_year: 2013}")
     stages = ("embed_year", "predict_year", "integrate_year", "convert_drivers", "train_member")
     assert [jobs.get(stage, 0) for stage in stages] == [2, 2, 2, 0, 0]
+
+
+def test_the_example_of_the_readme_runs(run, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    readme = (ROOT / "README.md").read_text()
+    example = re.search(r"(?s)```python\n(.*?)```", readme).group(1)
+    variables = {}
+    exec(example.replace("results/demo", str(run.folder)), variables)
+    assert float(variables["tg"].sum()) > 0
+
+
+def test_a_folder_of_towers_is_a_path_in_a_users_configuration(run, tmp_path):
+    towers = run.folder / "input/towers"
+    mine = {
+        "run": {"name": "mine", "targets": ["emission"], "synthetic": True},
+        "demo": None,
+        "drivers": {"paths": []},
+        "attributes": {"land_cover": None, "sources": []},
+        "wetlands": {"sources": []},
+        "towers": {"folder": str(towers), "sites": str(towers.parent / "towers_sites.csv")},
+        "skill": {"protocols": ["spatial"], "contexts": ["zero_shot"], "n_folds": 2},
+    }
+    mine["towers"]["drivers"] = "tower"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    command += ["--directory", str(tmp_path), "--configfile", str(ROOT / "config/test.yaml")]
+    command += [str(tmp_path / "mine.yaml"), "--", "skill"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    skill = (tmp_path / "results/mine/skill.csv").read_text()
+    assert all(f"emission,{model},spatial" in skill for model in ("chamnet", "lstm"))
+    assert len(list(tmp_path.glob("results/mine/models/emission/*/checkpoint.pt"))) == 2
