@@ -1,11 +1,13 @@
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_imports_keep_to_the_layers():
-    done = subprocess.run(["lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [Path(sys.executable).with_name("lint-imports")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
