@@ -8,6 +8,7 @@ touch one file, and a rewrite gives the same bytes.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from chamnet.errors import StoreError
@@ -228,6 +230,29 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
     return data.assign({name: (data[name].dims, _fixed_strings(data[name])) for name in names})
 
 
+def find_damage(manifest: str | os.PathLike) -> list[str]:
+    """Files of a finished store that cannot be read, each with what is wrong; none if it is whole.
+
+    Every chunk is read, and so its checksum compared: for after an error, not before work.
+    """
+    path = manifest_path(manifest)
+    store = path.parent / read_json(path).get("store", path.with_suffix(".zarr").name)
+    if not store.is_dir():
+        return []
+    damage = []
+    for name, array in zarr.open_group(store, mode="r").arrays():
+        step = array.shards or array.chunks
+        counts = (range(-(-size // width)) for size, width in zip(array.shape, step, strict=True))
+        for index in itertools.product(*counts):
+            at = tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, step, strict=True))
+            try:
+                array[at]
+            except (ValueError, RuntimeError) as error:
+                file = store.joinpath(name, "c", *map(str, index))
+                damage.append(f"{file}: {str(error).splitlines()[0]}")
+    return damage
+
+
 def _encoding(
     variable: xr.DataArray, *, chunks: Mapping[str, int], shards: Mapping[str, int]
 ) -> dict[str, Any]:
@@ -279,8 +304,6 @@ def _checksum(values: np.ndarray) -> str:
 
 
 def _consolidate(store: Path) -> None:
-    import zarr
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(store)

@@ -10,6 +10,7 @@ from factories_runs import Run
 
 SCRIPT = Path(__file__).with_name("throwaway_slurm.sh")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
+MEASURED = []
 
 
 def reason_to_skip():
@@ -46,3 +47,15 @@ def local(tmp_path_factory):
     ended = run.call(cores=2)
     assert ended.status == 0, ended.text
     return run
+
+
+@pytest.fixture
+def measured():
+    """Lines that are printed when all is done."""
+    return MEASURED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what was measured."""
+    for line in MEASURED:
+        terminalreporter.write_line(line)

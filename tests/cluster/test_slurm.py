@@ -21,7 +21,7 @@ def jobs_before(slurm):
 
 
 def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
-    slurm, jobs_before, local, tmp_path, record_property
+    slurm, jobs_before, local, tmp_path, measured
 ):
     run = Run(tmp_path / "cluster")
     ended = run.call(*ON_SLURM, cores=4, targets=["global_budget"])
@@ -31,8 +31,7 @@ def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
     assert {row[0] for row in done.values()} == {"COMPLETED"}
     assert {row[1] for row in done.values()} == {"n1", "n2", "n3"}
     assert len(done) <= 30
-    record_property("slurm_jobs", len(done))
-    record_property("seconds", round(ended.seconds))
+    measured.append(f"{len(done)} SLURM jobs on 3 nodes in {ended.seconds:.0f} s")
 
 
 def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_path):

@@ -83,7 +83,7 @@ MinJobAge=600
 Waittime=0
 AccountingStorageType=accounting_storage/none
 NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + nodes))] CPUs=$cpus RealMemory=$mem_mb State=UNKNOWN
-PartitionName=cpu Nodes=ALL Default=YES MaxTime=1440 DefaultTime=10 DefMemPerCPU=256 State=UP
+PartitionName=cpu Nodes=ALL Default=YES MaxTime=1440 DefaultTime=10 DefMemPerCPU=256 LLN=YES State=UP
 END
 }
 

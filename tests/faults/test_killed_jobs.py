@@ -9,15 +9,12 @@ from factories_runs import kill_job, wait_until
 
 pytestmark = pytest.mark.slow
 KILLS = [
+    ("train", "train_member", "models/*/*/last_epoch.pt", "goes on after step 20"),
+    ("embed", "embed_year", "context/*/*/*.parts/region-*.json", "cells were finished before"),
     pytest.param(
-        *("train", "train_member", "models/*/*/last_epoch.pt", "goes on after step 20"),
+        *("predict", "predict_year", "fluxes/*/*.parts/region-*.json", "were finished before"),
         marks=pytest.mark.fault_ci,
     ),
-    pytest.param(
-        *("embed", "embed_year", "context/*/*/*.parts/region-*.json", "cells done"),
-        marks=pytest.mark.fault_ci,
-    ),
-    ("predict", "predict_year", "fluxes/*/*.parts/region-*.json", "cells done"),
 ]
 MANIFESTS = {"train": "models/*/*/checkpoint.pt", "embed": "context/*/*.json"}
 
@@ -52,7 +49,6 @@ def test_a_killed_job_goes_on_where_it_was(
     survive(f"SIGKILL of {rule}", run, lost_seconds=lost)
 
 
-@pytest.mark.fault_ci
 def test_a_run_killed_as_a_whole_says_how_to_unlock_it_and_goes_on(broken, survive, seconds_from):
     def strike(process):
         os.killpg(process.pid, signal.SIGKILL)

@@ -57,6 +57,6 @@ def test_a_member_of_a_group_fits_into_what_the_group_may_ask_even_at_the_last_a
     assert megabytes(rule, 1 + PROFILE["retries"]) <= PROFILE["resources"]["mem_mb"]
 
 
-def test_no_default_profile_replaces_the_resources_of_this_one():
-    default = ROOT / "workflow/profiles/default/config.yaml"
-    assert not default.exists() or "default-resources" not in default.read_text()
+def test_the_default_profile_goes_on_after_a_kill_and_replaces_no_resources():
+    default = yaml.safe_load((ROOT / "workflow/profiles/default/config.yaml").read_text())
+    assert default == {"rerun-incomplete": True}

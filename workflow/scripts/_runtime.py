@@ -18,8 +18,23 @@ def start_logging(job):
 
     def log_uncaught(kind, error, trace):
         logging.getLogger(job.rule).critical("stopped by an error", exc_info=(kind, error, trace))
+        if "checksum" in str(error):
+            log_damage(job)
 
     sys.excepthook = log_uncaught
+
+
+def log_damage(job):
+    """Name the files of the job's inputs that are not as they were written, and what mends them."""
+    from chamnet.data.store import find_damage
+
+    logger = logging.getLogger(job.rule)
+    for manifest in filter(lambda path: path.endswith(".json"), job.input):
+        damage = find_damage(manifest)
+        for line in damage:
+            logger.critical("damaged: %s", line)
+        if damage:
+            logger.critical("remove %s and start again: its store is then made anew", manifest)
 
 
 def job_digest(job):
