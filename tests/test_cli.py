@@ -31,3 +31,11 @@ def test_an_unknown_mode_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["score", "--checkpoint", "c", "--towers", "t", "--sites", "s", "--mode", "prior"])
     assert "invalid choice: 'prior'" in capsys.readouterr().err
+
+
+def test_the_functions_of_the_package_are_imported_when_used():
+    import chamnet
+
+    assert all(callable(getattr(chamnet, name)) for name in chamnet.__all__[1:])
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = chamnet.trian

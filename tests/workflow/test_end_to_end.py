@@ -91,13 +91,26 @@ def test_one_more_year_costs_one_embedding_and_one_prediction_a_target(run):
     assert [jobs.get(stage, 0) for stage in stages] == [2, 2, 2, 0, 0]
 
 
-def test_the_example_of_the_readme_runs(run, monkeypatch):
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    readme = (ROOT / "README.md").read_text()
-    example = re.search(r"(?s)```python\n(.*?)```", readme).group(1)
+def run_example(index, **folders):
+    """The variables that an example of the README leaves, on other folders than the demo's."""
+    example = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())[index]
+    for name, folder in folders.items():
+        example = example.replace(f"results/{name}", str(folder))
     variables = {}
-    exec(example.replace("results/demo", str(run.folder)), variables)
-    assert float(variables["tg"].sum()) > 0
+    exec(example, variables)
+    return variables
+
+
+def test_the_maps_of_the_readme_can_be_drawn(run, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    assert float(run_example(0, demo=run.folder)["tg"].sum()) > 0
+
+
+def test_the_functions_of_the_readme_do_what_the_rules_do(run, tmp_path):
+    run_example(1, demo=run.folder, mine=tmp_path)
+    with (tmp_path / "2012.csv").open() as file:
+        months = [row for row in csv.DictReader(file) if row["region"] == "globe"]
+    assert sum(float(row["mass_tg"]) for row in months if row["extent"] == "static") > 0
 
 
 def test_a_folder_of_towers_is_a_path_in_a_users_configuration(run, tmp_path):
