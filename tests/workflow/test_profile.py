@@ -58,5 +58,5 @@ def test_a_member_of_a_group_fits_into_what_the_group_may_ask_even_at_the_last_a
 
 
 def test_the_default_profile_goes_on_after_a_kill_and_replaces_no_resources():
-    default = yaml.safe_load((ROOT / "workflow/profiles/default/config.yaml").read_text())
+    default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
     assert default == {"rerun-incomplete": True}
