@@ -110,7 +110,7 @@ def fit_network(
     if resume_file is not None:
         _resume(state, resume_file, digest, name)
     begin, first_step = time.monotonic(), state.step
-    while state.step < options.n_steps:
+    while state.step < options.n_steps and not (held_out and _is_stalled(state, options)):
         loss = _run_epoch(state, source, options)
         score = (
             evaluate_network(network, held_out, options) if held_out else Score(math.nan, math.nan)
@@ -119,9 +119,8 @@ def fit_network(
         _log_progress(state, options, name, begin, first_step)
         if resume_file is not None:
             write_tensors(state.to_dict(digest), resume_file)
-        if held_out and _is_stalled(state, options):
-            logger.info("train_member %s: no gain for %d epochs", name, options.patience)
-            break
+    if held_out and _is_stalled(state, options):
+        logger.info("train_member %s: no gain for %d epochs", name, options.patience)
     network.load_state_dict((state.best_weights if held_out else None) or state.averaged)
     network.eval()
     return pd.DataFrame(state.curve)

@@ -68,6 +68,16 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     assert curve.equals(resumed_curve)
 
 
+def test_a_training_that_had_stopped_early_does_not_go_on_when_it_is_resumed(tmp_path, monkeypatch):
+    losses = iter([1.0, 0.5, 0.6, 0.7, 0.1])
+    monkeypatch.setattr(loop, "evaluate_network", lambda *_: loop.Score(next(losses), 0.0))
+    options = make_train_config(n_steps=10, steps_per_epoch=2, patience=2)
+    whole, curve = train(options=options, resume_file=tmp_path / "last_epoch.pt")
+    resumed, resumed_curve = train(options=options, resume_file=tmp_path / "last_epoch.pt")
+    assert_same_weights(whole, resumed)
+    assert curve.equals(resumed_curve)
+
+
 @pytest.mark.parametrize("content", [None, b"PK"])
 def test_a_state_of_another_training_or_a_broken_one_is_begun_again(tmp_path, caplog, content):
     whole, _ = train()
