@@ -11,13 +11,8 @@ import torch
 
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization, read_normalization
-from chamnet.data.windows import (
-    MEASURED,
-    UNKNOWN_YEAR,
-    PlaceData,
-    build_window_means,
-    open_place_data,
-)
+from chamnet.data.splits import has_earlier_year
+from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
 from chamnet.errors import InputError
 from chamnet.model.checkpoint import MODES, Member, save_member
 from chamnet.model.network import CHAMNet
@@ -262,10 +257,11 @@ def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
     """Windows of places the member never saw, zero_shot and, with an earlier year, few_shot."""
     parts = [_predict_windows(member, data, "zero_shot")]
     if "few_shot" in member.modes:
-        few_shot = _predict_windows(member, data, "few_shot")
-        first_year = few_shot.groupby("place")["year"].transform("min")
-        is_known = few_shot["year"] != UNKNOWN_YEAR
-        parts.append(few_shot[is_known & (few_shot["year"] > first_year)])
+        windows = data.windows
+        has_context = has_earlier_year(
+            windows["place"], windows["year"], gives_response=windows["quality"] == MEASURED
+        )
+        parts.append(_predict_windows(member, data, "few_shot")[has_context])
     return pd.concat(parts)[OUT_OF_BAG_COLUMNS].reset_index(drop=True)
 
 

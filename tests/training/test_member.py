@@ -125,6 +125,13 @@ def test_members_of_one_run_differ_and_a_rerun_is_the_same_byte_for_byte(tmp_pat
     assert (other / "checkpoint.pt").read_bytes() != first
 
 
+def test_a_year_after_filled_days_alone_is_not_few_shot(tmp_path, monkeypatch):
+    quality = DATA.windows["quality"].mask(DATA.windows["year"] == 2011, 1)
+    data = dataclasses.replace(DATA, windows=DATA.windows.assign(quality=quality))
+    rows = pd.read_csv(run_stage(tmp_path, monkeypatch, data=data) / "out_of_bag.csv")
+    assert set(rows.loc[rows["mode"] == "few_shot", "year"]) == {2013}
+
+
 def test_places_without_known_years_are_never_few_shot(tmp_path, monkeypatch):
     data = make_place_data(n_places=9, n_years=2, monthly=True, unknown_years=True)
     folder = run_stage(tmp_path, monkeypatch, data=data)
