@@ -96,7 +96,7 @@ def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     parts = [_rows_of_seeds(frame, dict(zip(GROUP, key, strict=True)))
              for key, frame in finite.groupby(GROUP, sort=False)]  # fmt: skip
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-    differences = pd.DataFrame(list(_differences(finite)), columns=COLUMNS)
+    differences = pd.DataFrame(list(_differences(predictions)), columns=COLUMNS)
     filled = [part for part in (table, differences) if len(part)]
     return pd.concat(filled, ignore_index=True)[list(COLUMNS)] if filled else table
 
@@ -192,14 +192,16 @@ def _decompose(monthly: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _differences(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
     """Median over sites of the paired differences in NSE, each model against each baseline."""
     for (target, protocol), frame in predictions.groupby(["target", "protocol"], sort=False):
-        skill = _skill_of_sites(frame)
+        parts = _number_windows(frame)
         clusters = frame.groupby("place")["cluster"].first()
-        for model, context in skill.columns:
-            for other in dict.fromkeys(name for name, _ in skill.columns if name != model):
-                baseline = skill[other]
-                column = context if context in baseline else baseline.columns[-1]
-                pairs = (skill[model, context] - baseline[column]).dropna()
-                if pairs.empty or model in ("climatology", "last_year", "class_month"):
+        for model, context in parts:
+            if model in ("climatology", "last_year", "class_month"):
+                continue
+            for other in dict.fromkeys(name for name, _ in parts if name != model):
+                known = [found for name, found in parts if name == other]
+                column = context if context in known else known[-1]
+                pairs, n_windows = _paired_skill(parts[model, context], parts[other, column])
+                if pairs.empty:
                     continue
                 lower, upper = bootstrap_median(pairs, clusters.reindex(pairs.index))
                 yield {
@@ -207,30 +209,38 @@ def _differences(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
                     "level": "site_median", "metric": "r2_difference",
                     "value": pairs.median(), "lower": lower, "upper": upper,
                     "compared_with": other, "n_seeds": frame["seed"].nunique(),
-                    "n_observations": _count(frame, model, context, pairs.index),
-                    "n_places": len(pairs),
+                    "n_observations": n_windows, "n_places": len(pairs),
                 }  # fmt: skip
 
 
-def _count(frame: pd.DataFrame, model: str, context: str, places: pd.Index) -> int:
-    """Windows of these places, of one seed."""
-    chosen = frame[(frame["model"] == model) & (frame["context"] == context)]
-    return int(chosen["place"].isin(places).sum()) // max(1, chosen["seed"].nunique())
+def _number_windows(frame: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Windows that compare sites, of each model and context, by what tells them apart."""
+    is_daily = frame["n_days"] == 1
+    scored = frame[is_daily] if is_daily.any() else frame
+    keys = ["seed", "place", "year", "month", "first", "last"]
+    parts = {}
+    for name, part in scored.groupby(["model", "context"], sort=False):
+        part = part.assign(copy=part.groupby(keys).cumcount())  # a place may repeat a month
+        parts[name] = part.set_index([*keys, "copy"])[["n_days", "observed", "predicted"]]
+    return parts
 
 
-def _skill_of_sites(frame: pd.DataFrame) -> pd.DataFrame:
-    """NSE of each site, mean over seeds, (place) x (model, context)."""
-    is_daily = (frame["n_days"] == 1).any()
-    scored = frame[frame["n_days"] == 1] if is_daily else frame
-    least = MIN_DAYS if is_daily else MIN_MONTHS
-    rows = [
-        (*key, r2(part["observed"].to_numpy(), part["predicted"].to_numpy()))
-        for key, part in scored.groupby(["model", "context", "seed", "place"], sort=False)
-        if len(part) >= least
-    ]
-    table = pd.DataFrame(rows, columns=["model", "context", "seed", "place", "r2"])
-    means = table.groupby(["place", "model", "context"], sort=False)["r2"].mean()
-    return means.unstack(["model", "context"])
+def _paired_skill(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.Series, int]:
+    """Difference in NSE of each site, mean over seeds, on windows that both models predict.
+
+    With it the number of these windows, of one seed.
+    """
+    both = one.join(other["predicted"].rename("other"), how="inner").dropna()
+    least = MIN_DAYS if (both["n_days"] == 1).any() else MIN_MONTHS
+    rows = []
+    for (seed, place), part in both.groupby(["seed", "place"], sort=False):
+        if len(part) >= least:
+            observed = part["observed"].to_numpy()
+            skill = [r2(observed, part[name].to_numpy()) for name in ("predicted", "other")]
+            rows.append((seed, place, len(part), skill[0] - skill[1]))
+    table = pd.DataFrame(rows, columns=["seed", "place", "n", "difference"]).dropna()
+    n_windows = int(table["n"].sum()) // max(1, table["seed"].nunique())
+    return table.groupby("place", sort=False)["difference"].mean(), n_windows
 
 
 def bootstrap_median(

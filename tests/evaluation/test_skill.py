@@ -129,6 +129,19 @@ def test_differences_to_a_baseline_are_paired_by_site():
     assert row["lower"] <= row["value"] <= row["upper"]
 
 
+def test_differences_to_a_baseline_are_of_the_days_that_both_predict():
+    good = make_predictions(error=0.1)
+    poor = make_predictions(error=0.6, model="last_year", context="rolling")
+    poor.loc[poor["month"] >= 6, "predicted"] = np.nan
+    row = find(score_predictions(pd.concat([good, poor])), metric="r2_difference", model="chamnet")
+    skill = [
+        np.array([r2(p["observed"], p["predicted"]) for _, p in frame.groupby("place")])
+        for frame in (part[part["month"] < 6] for part in (good, poor))
+    ]
+    assert row["value"] == pytest.approx(np.median(skill[0] - skill[1]))
+    assert row["n_observations"] == (good["month"] < 6).sum()
+
+
 def test_a_context_is_compared_with_the_baseline_of_the_same_context():
     parts = [
         make_predictions(context="few_shot"),
