@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -78,8 +79,10 @@ def test_a_changed_option_reruns_what_depends_on_it(run, option, expected, untou
 
 def test_a_changed_tower_file_reruns_the_towers_and_not_the_chambers(run):
     tower = next((run.folder / "input/towers").glob("*.csv"))
+    before = tower.stat()
     tower.touch()
     jobs = planned(run)
+    os.utime(tower, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert "read_emission" in jobs
     assert "read_consumption" not in jobs
     assert "make_demo_world" not in jobs

@@ -15,7 +15,7 @@ rule build_regions:
     params:
         systems=options.budget.region_systems,
         gcp_mask=options.budget.gcp_mask,
-        sources=listing(options.budget.gcp_mask),
+        sources=lambda wildcards: listing(options.budget.gcp_mask),
         code=digest_of_code("chamnet.budget.regions"),
     message:
         "Weighing cells by region"

@@ -15,7 +15,7 @@ rule build_cells:
     params:
         grid=section("grid"),
         attributes=section("attributes"),
-        sources=listing(
+        sources=lambda wildcards: listing(
             options.attributes.land_cover,
             options.attributes.land_fraction,
             *(source.path for source in options.attributes.sources),
@@ -54,7 +54,7 @@ rule convert_drivers:
                 "memory_gb",
             )
         },
-        sources=listing(*options.drivers.paths),
+        sources=lambda wildcards: listing(*options.drivers.paths),
         code=digest_of_code("chamnet.data.reanalysis"),
     message:
         "Converting the drivers of {wildcards.year}"
@@ -79,7 +79,9 @@ rule convert_wetlands:
         runtime=30,
     params:
         wetlands=plain(options.wetlands.sources),
-        sources=listing(*(source.path for source in options.wetlands.sources)),
+        sources=lambda wildcards: listing(
+            *(source.path for source in options.wetlands.sources)
+        ),
         code=digest_of_code("chamnet.data.wetlands"),
     message:
         "Putting wetland extents of {wildcards.year} on the grid"

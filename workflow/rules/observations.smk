@@ -23,7 +23,7 @@ rule read_emission:
         towers=section("towers"),
         names=options.drivers.names,
         years=[options.drivers.first_year, options.drivers.last_year],
-        sources=listing(
+        sources=lambda wildcards: listing(
             options.towers.folder, options.towers.sites, options.towers.licences
         ),
         code=digest_of_code("chamnet.data.observations"),
@@ -58,7 +58,9 @@ rule read_consumption:
         chambers=section("chambers"),
         names=options.drivers.names,
         years=[options.drivers.first_year, options.drivers.last_year],
-        sources=listing(options.chambers.path, options.chambers.normals),
+        sources=lambda wildcards: listing(
+            options.chambers.path, options.chambers.normals
+        ),
         code=digest_of_code("chamnet.data.observations"),
     message:
         "Reading the chambers"
