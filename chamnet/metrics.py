@@ -12,6 +12,8 @@ import numpy as np
 
 STANDARD_ERRORS_OF_ZERO = 3.0  # a mean closer to 0 than so many standard errors divides nothing
 
+ROUNDING = 1e-9  # a mean smaller than so many standard deviations is rounding
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moments:
@@ -94,7 +96,7 @@ class Moments:
 
     def kge(self) -> float:
         """Kling-Gupta efficiency; see `kge`."""
-        if min(self.ss_y, self.ss_p) <= 0 or self.mean_y == 0:
+        if min(self.ss_y, self.ss_p) <= 0 or self.mean_y**2 <= ROUNDING**2 * self.ss_y / self.n:
             return np.nan
         r = self.ss_yp / np.sqrt(self.ss_y * self.ss_p)
         alpha = np.sqrt(self.ss_p / self.ss_y)
@@ -170,6 +172,8 @@ def pearson_r2(observed: np.ndarray, predicted: np.ndarray) -> float:
 
 def kge(observed: np.ndarray, predicted: np.ndarray) -> float:
     """Kling-Gupta efficiency, 1 - sqrt((r-1)^2 + (sd p / sd y - 1)^2 + (mean p / mean y - 1)^2).
+
+    NaN where the mean of y is 0 but for rounding, as that of a seasonal cycle about its mean.
 
     References
     ----------

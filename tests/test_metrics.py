@@ -142,3 +142,10 @@ def test_crps_without_observations_is_nan():
 def test_arrays_of_two_lengths_are_refused():
     with pytest.raises(ValueError, match="3 observed values, but 2 predicted"):
         metrics.r2(np.zeros(3), np.zeros(2))
+
+
+def test_kge_has_no_value_about_a_mean_that_is_but_rounding():
+    cycle = np.sin(2 * np.pi * (np.arange(12) + 0.5) / 12) * 1e-9
+    assert abs(cycle.mean()) < 1e-24
+    assert np.isnan(metrics.kge(cycle + 1e-26, 0.9 * cycle))
+    assert np.isfinite(metrics.kge(cycle + 1e-12, 0.9 * cycle))
