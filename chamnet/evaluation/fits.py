@@ -29,7 +29,7 @@ from chamnet.model.baselines.climatology import Climatology, predict_from_earlie
 from chamnet.model.baselines.forest import Forest
 from chamnet.model.baselines.last_year import LastYear
 from chamnet.model.baselines.lstm import LSTM
-from chamnet.provenance import digest_of_code, digest_of_values, read_json
+from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
 from chamnet.training.member import fit_member
 from chamnet.training.restoration import fit_mean_factor
 
@@ -87,6 +87,7 @@ class Fit:
         values = dataclasses.asdict(self) | {"observations": None}
         content = read_json(self.observations)
         code = digest_of_code("chamnet.data.splits", *CODE_OF_MODEL[self.model])
+        code += digest_of_file(__file__)  # its imports are of all models, and so not asked
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from factories_evaluation import make_place_data, write_place_data
 
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.errors import ConfigError
-from chamnet.evaluation import crossvalidation
+from chamnet.evaluation import crossvalidation, fits
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.fits import MODELS, Fit, predict_held_out, split_of_member, training_part
 from chamnet.evaluation.skill import COLUMNS
@@ -194,6 +195,16 @@ def test_another_option_is_another_fit(tmp_path):
     digest = fit.digest
     assert other.digest != digest
     (tmp_path / "o.json").write_text('{"content": "b"}')
+    assert fit.digest != digest
+
+
+def test_other_code_of_fits_is_another_fit(tmp_path, monkeypatch):
+    (tmp_path / "o.json").write_text('{"content": "a"}')
+    fit = make_fit(make_place_data(n_places=2)[0], model="climatology")
+    fit = dataclasses.replace(fit, observations=tmp_path / "o.json")
+    digest = fit.digest
+    (tmp_path / "fits.py").write_text(Path(fits.__file__).read_text() + "CHANGED = True\n")
+    monkeypatch.setattr(fits, "__file__", str(tmp_path / "fits.py"))
     assert fit.digest != digest
 
 
