@@ -87,8 +87,8 @@ def fit_network(
 ) -> pd.DataFrame:
     """Train a network in place; it ends with the weights that were best on the held-out.
 
-    Weights are judged and kept as running means over the last steps, which generalize better
-    than those of any single step.
+    What is kept are running means of the weights over the last steps, which generalize better
+    than those of any single step; judged are the weights of the step itself.
 
     Parameters
     ----------
@@ -173,17 +173,6 @@ def _average(state: State) -> None:
     for name, weights in state.network.state_dict().items():
         mean = state.averaged.setdefault(name, weights.clone())
         mean.lerp_(weights, 1 - decay)
-
-
-def _evaluate_averaged(state: State, held_out: list[Episodes], options: TrainConfig) -> Score:
-    """Score of the averaged weights; the network keeps its own."""
-    if not held_out:
-        return Score(math.nan, math.nan)
-    own = {name: weights.clone() for name, weights in state.network.state_dict().items()}
-    state.network.load_state_dict(state.averaged)
-    score = evaluate_network(state.network, held_out, options)
-    state.network.load_state_dict(own)
-    return score
 
 
 def episodes_loss(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> Tensor:
