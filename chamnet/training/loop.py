@@ -106,7 +106,7 @@ def fit_network(
     columns step, loss, held_out_loss, held_out_skill, learning_rate; a row an epoch
     """
     state = _begin(network, options, seed)
-    digest = _digest(network, source, options, seed)
+    digest = _digest(network, source, held_out, options, seed)
     if resume_file is not None:
         _resume(state, resume_file, digest, name)
     begin, first_step = time.monotonic(), state.step
@@ -260,12 +260,19 @@ def _log_progress(
     )
 
 
-def _digest(network: CHAMNet, source: EpisodeSource, options: TrainConfig, seed: int) -> str:
+def _digest(
+    network: CHAMNet,
+    source: EpisodeSource,
+    held_out: list[Episodes],
+    options: TrainConfig,
+    seed: int,
+) -> str:
     """Digest of what a training follows from; weights by their sums, data likewise."""
     weights = [float(p.detach().double().sum()) for p in network.parameters()]
+    tensors = [getattr(source, f.name) for f in dataclasses.fields(source)]
     data = [
         [list(v.shape), float(v.double().nan_to_num().sum())]
-        for v in (getattr(source, f.name) for f in dataclasses.fields(source))
+        for v in (*tensors, *(v for episodes in held_out for v in episodes))
     ]
     return digest_of_values([weights, data, options.model_dump(), seed])
 

@@ -22,14 +22,14 @@ def make_held_out(source, *, seed=99):
     return [source.draw(torch.Generator().manual_seed(seed), options)]
 
 
-def train(*, seed=0, resume_file=None, options=None, n_hidden=12):
+def train(*, seed=0, resume_file=None, options=None, n_hidden=12, held_out_seed=99):
     torch.manual_seed(seed)
     network = make_network(seed=seed, n_hidden=n_hidden, dropout=0.1)
     source = make_source()
     curve = fit_network(
         network,
         source,
-        make_held_out(source),
+        make_held_out(source, seed=held_out_seed),
         options=options or make_train_config(),
         seed=seed,
         name="00",
@@ -89,6 +89,14 @@ def test_a_state_of_another_training_or_a_broken_one_is_begun_again(tmp_path, ca
         weights, _ = train(resume_file=tmp_path / "last_epoch.pt")
     assert "begins again" in caplog.text
     assert_same_weights(whole, weights)
+
+
+def test_a_state_that_was_judged_by_other_observations_is_begun_again(tmp_path, caplog):
+    train(held_out_seed=98, resume_file=tmp_path / "last_epoch.pt")
+    with caplog.at_level(logging.INFO):
+        _, curve = train(resume_file=tmp_path / "last_epoch.pt")
+    assert "begins again" in caplog.text
+    assert curve.equals(train()[1])
 
 
 def test_training_stops_when_the_held_out_loss_gains_no_more(monkeypatch, caplog):
