@@ -13,7 +13,7 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 
 global_budget: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) --resources mem_mb=$(MEM_MB) global_budget
+	$(BIN)/snakemake --cores $(CORES) --resources mem_mb=$(MEM_MB) -- global_budget
 
 test: .venv/installed
 	$(BIN)/pytest -m "not slow" -n 2
