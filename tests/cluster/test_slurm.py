@@ -34,18 +34,21 @@ def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
     measured.append(f"{len(done)} SLURM jobs on 3 nodes in {ended.seconds:.0f} s")
 
 
-def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_path):
+def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_path, measured):
     run = local.copy(tmp_path / "memory", without="train")
     little = ("--set-resources", "train_member:mem_mb=350 * attempt")
     ended = run.call(*ON_SLURM, *little, cores=4)
     assert ended.status == 0, ended.text
     assert run.budgets() == local.budgets()
+    measured.append(f"survived: a job killed for memory, {ended.seconds:.0f} s in all")
     done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
     assert ["350M", "FAILED"] in [[row[2], row[0]] for row in done]
     assert "Trying to restart job" in ended.text
 
 
-def test_jobs_of_a_node_that_goes_down_run_again_on_others(slurm, jobs_before, local, tmp_path):
+def test_jobs_of_a_node_that_goes_down_run_again_on_others(
+    slurm, jobs_before, local, tmp_path, measured
+):
     run = local.copy(tmp_path / "node", without="train")
     process = run.start(*ON_SLURM, cores=4)
     node = ""
@@ -54,8 +57,8 @@ def test_jobs_of_a_node_that_goes_down_run_again_on_others(slurm, jobs_before, l
         node = next((r[1] for n, r in found if n not in jobs_before and r[0] == "RUNNING"), "")
     slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     ended = run.finish(process)
-    slurm("scontrol", "update", f"nodename={node}", "state=resume")
     assert ended.status == 0, ended.text
     assert run.budgets() == local.budgets()
+    measured.append(f"survived: a node taken down, {ended.seconds:.0f} s in all")
     done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
-    assert "NODE_FAIL" in {row[0] for row in done}
+    assert "NODE_FAIL" in {row[0] for row in done}  # the node comes back by itself
