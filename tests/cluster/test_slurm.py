@@ -60,5 +60,5 @@ def test_jobs_of_a_node_that_goes_down_run_again_on_others(
     assert ended.status == 0, ended.text
     assert run.budgets() == local.budgets()
     measured.append(f"survived: a node taken down, {ended.seconds:.0f} s in all")
-    done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
-    assert "NODE_FAIL" in {row[0] for row in done}  # the node comes back by itself
+    states = {row[0] for n, row in jobs(slurm).items() if n not in jobs_before}
+    assert "NODE_FAIL" in states or "Restarts=1" in slurm("scontrol", "show", "job")
