@@ -4,7 +4,6 @@ One driver at a time, in bands of days that keep within the memory option. What 
 calls things and how its numbers are meant is in ``sources.yaml``.
 """
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,15 +13,18 @@ import numpy as np
 import scipy.sparse
 import xarray as xr
 
-from chamnet.data.drivers import DRIVERS, Driver
 from chamnet.data.formulas import FORMULAS
+from chamnet.data.ingredients import Ingredients, find_ingredients
 from chamnet.data.regrid import build_overlap
-from chamnet.data.series import Days, Series, find_days, open_series, open_source, require_series
-from chamnet.data.source_tables import SourceTable, read_source
+from chamnet.data.series import Series, open_source
+from chamnet.data.source_description import SourceDescription, describe_source
+from chamnet.data.source_tables import read_source
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.errors import GridError, InputError
 from chamnet.grid import nearest_cell, orient
 from chamnet.timeaxis import daily_time
+
+__all__ = ["SourceDescription", "convert_year", "describe_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +33,6 @@ SLACK = 1e-3  # of a driver's range: rounding of packed numbers, which is clippe
 COAST_CELLS = 2.5  # widths of a cell that a mostly watery cell may take its weather from
 COPIES = 4  # of a band in memory at once: read, converted, turned, mapped
 GIB = 2**30
-
-
-@dataclasses.dataclass(frozen=True)
-class Ingredients:
-    """Series that a driver is made of, and the days of the year in them."""
-
-    driver: Driver
-    series: list[Series]
-    days: list[Days]
-    formula: str | None
-
-    @property
-    def source(self) -> str:
-        """Files and variables, for messages."""
-        return ", ".join(series.source for series in self.series)
 
 
 def convert_year(
@@ -90,7 +77,7 @@ def convert_year(
         cell_data = data.drop_vars("attributes", errors="ignore").load()
     writer = StoreWriter(store, digest=digest)
     with open_source(paths) as datasets, writer.locked():
-        recipes = [_ingredients(datasets, table, name, year=year, paths=paths) for name in names]
+        recipes = [find_ingredients(datasets, table, name, year=year) for name in names]
         template = _build_template(recipes, cells=cell_data, year=year, source=source)
         sizes = {"cell": cells_per_chunk}, {"cell": cells_per_shard}
         writer.begin(template, chunks=sizes[0], shards=sizes[1])
@@ -101,30 +88,6 @@ def convert_year(
             logger.info("convert_drivers %d: %d/%d drivers, %s", year, i + 1, len(names), names[i])
         regions = [f"{n}-{part.start}" for n in names for group in groups for part in group]
         return writer.finish(regions=regions, extra={"year": year, "source": source})
-
-
-def _ingredients(
-    datasets: Sequence[tuple[str, xr.Dataset]],
-    table: SourceTable,
-    name: str,
-    *,
-    year: int,
-    paths: Sequence[str],
-) -> Ingredients:
-    recipes = table.drivers[name]
-    found = [[open_series(datasets, table.variables[v]) for v in r.variables] for r in recipes]
-    chosen = next((i for i, series in enumerate(found) if all(series)), 0)
-    series = [
-        require_series(s, variable=table.variables[v], driver=name, paths=paths)
-        for s, v in zip(found[chosen], recipes[chosen].variables, strict=True)
-    ]
-    days = [find_days(s, year=year) for s in series]
-    for other, these in zip(series[1:], days[1:], strict=True):
-        if not np.array_equal(these.day, days[0].day):
-            raise InputError(f"{other.source} and {series[0].source} differ in their steps")
-        if any(not np.array_equal(a, b) for a, b in zip(other.axes, series[0].axes, strict=True)):
-            raise GridError(f"{other.source} and {series[0].source} are of different grids")
-    return Ingredients(DRIVERS[name], series, days, recipes[chosen].formula)
 
 
 def _build_template(

@@ -37,6 +37,7 @@ class Series:
     ----------
     pieces : (time, latitude, longitude) each, in order of time
     times : index of all of them, one after another
+    units : of the files
     slope, offset : from the file's numbers to the table's units
     """
 
@@ -45,6 +46,7 @@ class Series:
     kind: str
     pieces: list[xr.DataArray]
     times: pd.Index
+    units: str
     slope: float
     offset: float
     calendar: str
@@ -53,6 +55,11 @@ class Series:
     def axes(self) -> tuple[np.ndarray, np.ndarray]:
         """Latitude and longitude as they are in the files."""
         return self.pieces[0]["latitude"].values, self.pieces[0]["longitude"].values
+
+    @property
+    def bytes_per_step(self) -> int:
+        """Bytes of one map, as float32."""
+        return self.axes[0].size * self.axes[1].size * np.dtype(np.float32).itemsize
 
     def read(self, positions: slice, *, rows: slice) -> np.ndarray:
         """Values of steps and rows of latitude, (step, row, longitude) float32, in units."""
@@ -142,6 +149,7 @@ def open_series(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable
         kind=variable.kind,
         pieces=pieces,
         times=times,
+        units=str(pieces[0].attrs.get("units")),
         slope=slope,
         offset=offset,
         calendar=_calendar(times),

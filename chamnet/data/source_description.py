@@ -1,0 +1,123 @@
+"""What the headers of a source tell: period, grid, calendar, and all that would be refused.
+
+No values are read, so that even years of hourly maps are described at once.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from chamnet.data.ingredients import find_ingredients, find_series
+from chamnet.data.series import Series, open_source
+from chamnet.data.source_tables import read_source
+from chamnet.errors import ChamnetError
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceDescription:
+    """Headers of a source of drivers.
+
+    Attributes
+    ----------
+    variables : driver to the variables that it is made of, with their units in the files
+    first, last : dates of the first and last step that all drivers have, ``YYYY-MM-DD``
+    calendar : CF name
+    step : of time, such as ``1:00:00`` or ``1 day, 0:00:00``
+    grid_shape : rows and columns
+    step_deg : width of a pixel along longitude, degrees
+    bytes : of the years asked for, uncompressed
+    problems : what a conversion would refuse, one sentence each
+    """
+
+    source: str
+    paths: list[str]
+    variables: dict[str, list[str]]
+    first: str | None
+    last: str | None
+    calendar: str | None
+    step: str | None
+    grid_shape: tuple[int, int] | None
+    step_deg: float | None
+    bytes: int
+    problems: list[str]
+
+
+def describe_source(
+    *, source: str, paths: Sequence[str], names: Sequence[str], years: Iterable[int] = ()
+) -> SourceDescription:
+    """Describe a source of drivers by its headers; what is wrong is told, not raised.
+
+    Parameters
+    ----------
+    source : name of a table in ``sources.yaml``, or a YAML file of that form
+    paths : Zarr stores or NetCDF files
+    names : drivers, CF names
+    years : that are to be converted
+    """
+    problems: list[str] = []
+    found: dict[str, list[Series]] = {}
+    n_bytes: dict[tuple[str, int], int] = {}
+    try:
+        table = read_source(source, driver_names=names)
+        with open_source(paths) as data:
+            for name in names:
+                with _noting(problems):
+                    found[name], _ = find_series(data, table, name)
+            for name, year in ((n, y) for n in found for y in years):
+                with _noting(problems):
+                    recipe = find_ingredients(data, table, name, year=year)
+                    for series, days in zip(recipe.series, recipe.days, strict=True):
+                        size = days.positions.size * series.bytes_per_step
+                        n_bytes[series.source, year] = size
+            return _describe(source, paths, found, sum(n_bytes.values()), problems)
+    except ChamnetError as error:
+        return _describe(source, paths, found, 0, [*problems, str(error)])
+
+
+class _noting:  # noqa: N801, as contextlib.suppress
+    """Notes what is raised, each once, and goes on."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, ChamnetError):
+            return False
+        if str(error) not in self._problems:
+            self._problems.append(str(error))
+        return True
+
+
+def _describe(
+    source: str,
+    paths: Sequence[str],
+    found: dict[str, list[Series]],
+    n_bytes: int,
+    problems: list[str],
+) -> SourceDescription:
+    series = [s for all_of_one in found.values() for s in all_of_one]
+    calendars = sorted({s.calendar for s in series})
+    if len(calendars) > 1:
+        problems = [*problems, f"drivers have the calendars {calendars}, expected one"]
+    axes = series[0].axes if series else (np.empty(0), np.empty(0))
+    return SourceDescription(
+        source=source,
+        paths=[str(path) for path in paths],
+        variables={n: [f"{s.name} ({s.units})" for s in all_] for n, all_ in found.items()},
+        first=max((str(s.times[0])[:10] for s in series), default=None),
+        last=min((str(s.times[-1])[:10] for s in series), default=None),
+        calendar=calendars[0] if calendars else None,
+        step=_step_of(series[0]) if series else None,
+        grid_shape=(axes[0].size, axes[1].size) if series else None,
+        step_deg=float(abs(np.diff(axes[1][:2])[0])) if axes[1].size > 1 else None,
+        bytes=n_bytes,
+        problems=problems,
+    )
+
+
+def _step_of(series: Series) -> str | None:
+    return str(series.times[1] - series.times[0]) if series.times.size > 1 else None
