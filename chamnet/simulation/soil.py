@@ -89,7 +89,9 @@ def step_heat(
     -----
     Backward Euler on the heat equation, Bonan (2019), Climate Change and Terrestrial
     Ecosystem Modeling, eq. 5.20. Layers in which water freezes or thaws resist by its latent
-    heat; what a layer gains is booked as enthalpy, so that energy is kept exactly.
+    heat; what a layer gains is booked as enthalpy, so that energy is kept exactly, but for the
+    layer whose last ice goes within the day: it would overshoot, and takes from the air only
+    what leaves it no warmer (or, freezing, no colder) than air and soil were.
     """
     dz, day = LAYER_THICKNESS_M, SECONDS_PER_DAY
     temperature, ice = split_heat(enthalpy, heat)
@@ -101,7 +103,10 @@ def step_heat(
     diagonal[0] += top
     diagonal[:-1] += inner[:, None]
     diagonal[1:] += inner[:, None]
-    return enthalpy + capacity * (_solve_chain(diagonal, inner, right) - temperature)
+    after = enthalpy + capacity * (_solve_chain(diagonal, inner, right) - temperature)
+    warmest = np.maximum(np.maximum(air, temperature.max(axis=0)), 0)
+    coldest = np.minimum(np.minimum(air, temperature.min(axis=0)), 0)
+    return np.clip(after, _sensible(heat) * coldest - _latent(heat), _sensible(heat) * warmest)
 
 
 def _solve_chain(diagonal: np.ndarray, coupling: np.ndarray, right: np.ndarray) -> np.ndarray:

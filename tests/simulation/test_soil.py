@@ -98,3 +98,14 @@ def test_production_of_plants_is_zero_in_the_cold_and_dark():
         air=np.array([-5.0, 20.0, 30.0]), shortwave=np.array([300.0, 0.0, 300.0])
     )
     np.testing.assert_allclose(found, [0, 0, 300 / 420])
+
+
+def test_soil_that_thaws_or_freezes_gets_no_warmer_or_colder_than_the_air():
+    snow = np.zeros(1)
+    for heat in (soil.WETLAND_HEAT, soil.UPLAND_HEAT):
+        for air in (25.0, -25.0):
+            enthalpy = soil.join_heat(np.full((soil.N_LAYERS, 1), -np.sign(air)), heat)
+            for _ in range(200):
+                enthalpy = soil.step_heat(enthalpy, air=np.array([air]), snow=snow, heat=heat)
+                temperature, _ = soil.split_heat(enthalpy, heat)
+                assert np.abs(temperature).max() <= abs(air) + 1e-6
