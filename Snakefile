@@ -15,6 +15,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/drivers.smk"
 include: "workflow/rules/observations.smk"
+include: "workflow/rules/simulate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/context.smk"
 include: "workflow/rules/predict.smk"
@@ -28,6 +29,7 @@ include: "workflow/rules/skill.smk"
 localrules:
     global_budget,
     maps,
+    prior,
     skill,
 
 
@@ -43,6 +45,15 @@ rule global_budget:
 rule maps:
     input:
         expand("results/{run}/maps.json", run=RUN),
+
+
+rule prior:
+    input:
+        expand(
+            "results/{run}/prior/{target}_places.json",
+            run=RUN,
+            target=options.run.targets,
+        ),
 
 
 rule skill:

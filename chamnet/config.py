@@ -179,6 +179,27 @@ class ChambersConfig(Section):
     )
 
 
+class SimulateConfig(Section):
+    """Places simulated by the process model, for networks to be pretrained on."""
+
+    n_places: int = Field(400, ge=4, le=100_000, description="places, or draws of traits at places")
+    trait_strength: float = Field(
+        1.0, ge=0, le=5, description="spread of the hidden traits, relative to the default"
+    )
+    parameter_spread: float = Field(
+        0.3, ge=0, le=2, description="of the log factors that make the parameters another run's"
+    )
+    climate_spread_k: float = Field(
+        2.0,
+        ge=0,
+        le=10,
+        description="shift of temperature, K, where places' own weather is used again and again",
+    )
+    window_days: int | None = Field(
+        None, ge=1, le=366, description="length of the windows of simulated flux; None: months"
+    )
+
+
 class ModelConfig(Section):
     """CHAM-net: sizes, and the parts that an ablation switches off."""
 
@@ -319,6 +340,7 @@ class Config(Section):
     wetlands: WetlandsConfig = Field(WetlandsConfig(), description="wetland extent")
     towers: TowersConfig = Field(TowersConfig(), description="towers")
     chambers: ChambersConfig = Field(ChambersConfig(), description="chambers")
+    simulate: SimulateConfig = Field(SimulateConfig(), description="simulated places")
     model: ModelConfig = Field(ModelConfig(), description="the network")
     train: TrainConfig = Field(TrainConfig(), description="training")
     calibrate: CalibrateConfig = Field(CalibrateConfig(), description="calibration")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from chamnet.data.places import N_STEPS, PlaceDrivers
 from chamnet.simulation.inputs import LONGWAVE, REQUIRED, Land, build_land
 from chamnet.simulation.parameters import Parameters, read_parameters
 from chamnet.simulation.traits import Traits
@@ -43,3 +44,20 @@ def make_traits(*, n_places: int, **changed: float) -> Traits:
     neutral = {"substrate": 1, "plants": 1, "water_table": 0, "q10": 1, "activity": 1}
     values = {name: np.full(n_places, float(v)) for name, v in (neutral | changed).items()}
     return Traits(**values)
+
+
+def make_place_drivers(*, years: tuple = (2013, 2014)) -> PlaceDrivers:
+    """Drivers of the climates as observations have them, in years of 365 days."""
+    names = [*REQUIRED, LONGWAVE]
+    values = np.full((len(CLIMATES), len(years), N_STEPS, len(names)), np.nan, np.float32)
+    for y in range(len(years)):
+        drivers = make_drivers(seed=y)
+        values[:, y, :365] = np.stack([drivers[name] for name in names], axis=-1)
+    return PlaceDrivers(
+        values=values,
+        years=list(years),
+        driver_names=names,
+        calendar="standard",
+        attributes=np.empty((len(CLIMATES), 0), np.float32),
+        attribute_names=[],
+    )

@@ -98,6 +98,12 @@ def drivers_of_places():
     return expand("results/{run}/drivers/{year}.json", run=RUN, year=driver_years())
 
 
+def observed_places(wildcards):
+    """Observations whose weather simulated places take, where there are no cells."""
+    found = f"results/{wildcards.run}/observations/{wildcards.target}.json"
+    return [] if options.drivers.paths else found
+
+
 def checks():
     """Results of all checks of the run."""
     names = ["budgets", *(f"fluxes_{target}" for target in options.run.targets)]

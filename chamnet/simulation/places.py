@@ -1,0 +1,349 @@
+"""Simulated places in the layout of observations, for networks to be pretrained on.
+
+Each is another run of the process model than any truth: other traits, other parameters, other
+seeds. What pretrains a network reads such a store as it reads observations.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from chamnet.constants import ZERO_CELSIUS_K
+from chamnet.data.observations import build_observations
+from chamnet.data.places import PlaceDrivers, n_steps_of
+from chamnet.errors import InputError, MissingDriverError
+from chamnet.simulation.classes import CLASS_LABELS
+from chamnet.simulation.ground import build_ground, build_soils
+from chamnet.simulation.inputs import LONGWAVE, REQUIRED, Land
+from chamnet.simulation.parameters import Parameters, perturb_parameters, read_parameters
+from chamnet.simulation.run import ProcessModel
+from chamnet.simulation.soil import STEFAN_BOLTZMANN
+from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predictors
+from chamnet.timeaxis import N_MONTHS, month_lengths
+
+logger = logging.getLogger(__name__)
+
+PRIOR_STREAM = 7  # of the seed; the truth draws from the seed itself
+PLACES_TOGETHER = 256  # of a batch, which bounds the memory
+SYNTHETIC = "synthetic"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Another:
+    """How a simulation differs from the parameters as published and from any other one.
+
+    Attributes
+    ----------
+    seed : of traits, parameters, ground and weather
+    trait_strength : spread of the hidden traits, relative to ``parameters.yaml``
+    parameter_spread : of the log factor on rates
+    climate_spread_k : K
+        Of a shift of each place's temperature; its vapor, rain and longwave follow.
+    """
+
+    seed: int
+    trait_strength: float = 1.0
+    parameter_spread: float = 0.3
+    climate_spread_k: float = 0.0
+
+    def stream(self, number: int) -> int:
+        """Seed of a part, which no seed that a user writes can be equal to."""
+        drawn = np.random.SeedSequence([self.seed, PRIOR_STREAM, number]).generate_state(1)[0]
+        return int(drawn) + 2**32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SimulatedPlaces:
+    """Daily fluxes of places.
+
+    Attributes
+    ----------
+    flux : (place, time), kg m-2 s-1, float32, of all years one after another
+    place_class : (place,) of str, wetland class or biome
+    """
+
+    flux: np.ndarray
+    place_class: np.ndarray
+
+
+def simulate_fluxes(
+    drivers: PlaceDrivers,
+    *,
+    target: str,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    another: Another,
+    round_of: np.ndarray | None = None,
+    parameters: Parameters | None = None,
+) -> SimulatedPlaces:
+    """Daily flux of places under their drivers, spun up on their first year.
+
+    Parameters
+    ----------
+    drivers : of the places; days without drivers take the place's mean of that day
+    target : emission or consumption
+    latitude, longitude : (place,), degrees
+    another : what is drawn
+    round_of : (place,)
+        Number of the draw where a place stands several times: traits are drawn anew for each,
+        and one wetland class a draw. None: all once, with the mixture that a cell holds.
+    parameters : before they are perturbed; None: those of ``parameters.yaml``
+
+    Raises
+    ------
+    MissingDriverError, InputError
+        If the process model lacks a driver, or one is beyond its bounds.
+    """
+    missing = sorted(set(REQUIRED) - set(drivers.driver_names))
+    if missing:
+        raise MissingDriverError(
+            f"simulate: the run's drivers lack {missing}, which the process model needs"
+        )
+    parameters = perturb_parameters(
+        parameters or read_parameters(), seed=another.stream(0), spread=another.parameter_spread
+    )
+    soils = build_soils(
+        drivers.attributes,
+        drivers.attribute_names,
+        generator=np.random.default_rng(another.stream(1)),
+    )
+    rounds = np.zeros(latitude.size, dtype=int) if round_of is None else round_of
+    traits = _build_traits(soils, (latitude, longitude), rounds, parameters, another=another)
+    n_first = int(n_steps_of(drivers.years[:1], calendar=drivers.calendar)[0])
+    drawing = None if round_of is None else np.random.default_rng(another.stream(2))
+    parts = []
+    for part in _batches(latitude.size):
+        weather = _weather_of(drivers, part)
+        land, wetland_class, biome = build_ground(
+            {name: values[part] for name, values in soils.items()},
+            weather,
+            parameters,
+            generator=drawing,
+        )
+        index = np.arange(part.start, part.stop)
+        flux = _simulate_batch(
+            weather, land, traits.take(index), parameters, target=target, n_first=n_first
+        )
+        labels = [CLASS_LABELS[name] for name in wetland_class]
+        parts.append((flux, labels if target == "emission" else biome))
+        logger.info("simulate %s: %d/%d places", target, part.stop, latitude.size)
+    return SimulatedPlaces(
+        flux=np.concatenate([flux for flux, _ in parts]),
+        place_class=np.concatenate([np.asarray(names, dtype=str) for _, names in parts]),
+    )
+
+
+def _simulate_batch(
+    weather: dict[str, np.ndarray],
+    land: Land,
+    traits: Traits,
+    parameters: Parameters,
+    *,
+    target: str,
+    n_first: int,
+) -> np.ndarray:
+    model = ProcessModel(land, traits, parameters)
+    first = {name: values[:, :n_first] for name, values in weather.items()}
+    found = model.simulate(weather, state=model.spin_up(first, tolerance_k=0.5, most_years=6))
+    if target == "emission":
+        return found.emission.astype(np.float32)
+    return found.consumption * found.consumption_factor[:, None].astype(np.float32)
+
+
+def _build_traits(
+    soils: dict[str, np.ndarray],
+    places: tuple[np.ndarray, np.ndarray],
+    rounds: np.ndarray,
+    parameters: Parameters,
+    *,
+    another: Another,
+) -> Traits:
+    """Traits of places, correlated in space within a round and independent between rounds."""
+    latitude, longitude = places
+    found = {name: np.empty(latitude.size) for name in TRAITS}
+    predictors = trait_predictors(clay=soils["clay"], soc=soils["soc"], phh2o=soils["phh2o"])
+    for number in np.unique(rounds):
+        at = rounds == number
+        full, _ = build_traits(
+            latitude=latitude[at],
+            longitude=longitude[at],
+            predictors=predictors[at],
+            parameters=parameters,
+            seed=another.stream(100 + int(number)),
+            strength=another.trait_strength,
+        )
+        for name in TRAITS:
+            found[name][at] = getattr(full, name)
+    return Traits(**found)
+
+
+def _batches(n_places: int) -> Iterator[slice]:
+    for start in range(0, n_places, PLACES_TOGETHER):
+        yield slice(start, min(start + PLACES_TOGETHER, n_places))
+
+
+def _weather_of(drivers: PlaceDrivers, part: slice) -> dict[str, np.ndarray]:
+    """Drivers of the process model over all years, (place, time), without gaps."""
+    lengths = n_steps_of(drivers.years, calendar=drivers.calendar)
+    names = [name for name in (*REQUIRED, LONGWAVE) if name in drivers.driver_names]
+    weather = {}
+    for name in names:
+        values = drivers.values[part, :, :, drivers.driver_names.index(name)]
+        filled = fill_with_own_cycle(values, name=name)
+        weather[name] = np.concatenate([filled[:, y, :n] for y, n in enumerate(lengths)], axis=1)
+    return weather
+
+
+def fill_with_own_cycle(values: np.ndarray, *, name: str = "driver") -> np.ndarray:
+    """Values whose gaps hold the place's mean of that step, (place, year, step).
+
+    Steps that no year has take those beside them, linearly in between.
+
+    Raises
+    ------
+    InputError
+        If a place has no value at all.
+    """
+    has_value = np.isfinite(values)
+    if has_value.all():
+        return values
+    if not has_value.any(axis=(1, 2)).all():
+        place = int(np.argmin(has_value.any(axis=(1, 2))))
+        raise InputError(f"{name} of simulated place {place} is NaN on every day, expected values")
+    count = has_value.sum(axis=1)
+    total = np.where(has_value, values, 0).sum(axis=1, dtype=float)
+    cycle = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    steps = np.arange(values.shape[-1])
+    for row in cycle:
+        gaps = np.isnan(row)
+        row[gaps] = np.interp(steps[gaps], steps[~gaps], row[~gaps], period=steps.size)
+    return np.where(has_value, values, cycle[:, None]).astype(np.float32)
+
+
+def shift_climate(drivers: PlaceDrivers, *, shift_k: np.ndarray) -> PlaceDrivers:
+    """Drivers of places that are warmer or colder by a shift, with what goes with warmth.
+
+    Parameters
+    ----------
+    shift_k : (place,), K
+
+    Notes
+    -----
+    Saturation grows by 6.5 % a kelvin (Clausius-Clapeyron near 15 degC) and with it, at the
+    same relative humidity, the deficit; rain by 2 % (Held and Soden 2006,
+    doi:10.1175/JCLI3990.1); longwave as the emission of air of emissivity 0.8.
+    """
+    values, shift = drivers.values.copy(), shift_k[:, None, None].astype(np.float32)
+    names = drivers.driver_names
+
+    def change(name: str, changed: np.ndarray) -> None:
+        values[..., names.index(name)] = changed
+
+    air = values[..., names.index(REQUIRED[0])]
+    if LONGWAVE in names:
+        longwave = values[..., names.index(LONGWAVE)]
+        change(LONGWAVE, longwave + 0.8 * 4 * STEFAN_BOLTZMANN * air**3 * shift)
+    for name, rate in (("vapor_pressure_deficit", 0.065), (REQUIRED[1], 0.02)):
+        if name in names:
+            change(name, values[..., names.index(name)] * np.exp(rate * shift))
+    change(REQUIRED[0], np.clip(air + shift, ZERO_CELSIUS_K - 90, ZERO_CELSIUS_K + 45))
+    return dataclasses.replace(drivers, values=values)
+
+
+def build_simulated_windows(
+    flux: np.ndarray, drivers: PlaceDrivers, *, window_days: int | None = None
+) -> pd.DataFrame:
+    """Means of simulated flux over windows in which every day has its drivers.
+
+    Parameters
+    ----------
+    flux : (place, time), kg m-2 s-1, of all years one after another
+    drivers : of the places
+    window_days : length of a window, the last of a year may be longer; None: months
+
+    Returns
+    -------
+    rows place, year, month, first, last, flux, uncertainty, quality
+        As windows of observations are; quality 0.
+    """
+    edges = _window_edges(drivers.years, calendar=drivers.calendar, window_days=window_days)
+    lengths = n_steps_of(drivers.years, calendar=drivers.calendar)
+    has_all = np.isfinite(drivers.values).all(axis=-1)
+    is_complete = np.concatenate([has_all[:, y, :n] for y, n in enumerate(lengths)], axis=1)
+    n_days = (edges["last"] - edges["first"] + 1).to_numpy()
+    starts = n_days.cumsum() - n_days
+    means = np.add.reduceat(flux, starts, axis=1, dtype=float) / n_days
+    place, window = np.nonzero(np.logical_and.reduceat(is_complete, starts, axis=1))
+    rows = edges.iloc[window].reset_index(drop=True)
+    return rows.assign(place=place, flux=means[place, window], uncertainty=np.nan, quality=0)
+
+
+def _window_edges(years: Sequence[int], *, calendar: str, window_days: int | None) -> pd.DataFrame:
+    """Windows of all years one after another, without gaps."""
+    tables = []
+    for year in years:
+        lengths = month_lengths(int(year), calendar=calendar)
+        month = np.arange(N_MONTHS)
+        if window_days:
+            n_windows = max(1, int(lengths.sum()) // window_days)
+            lengths = np.append(
+                np.full(n_windows - 1, window_days), lengths.sum() - (n_windows - 1) * window_days
+            )
+            month = np.full(n_windows, -1)
+        last = lengths.cumsum() - 1
+        tables.append(
+            pd.DataFrame({"year": year, "month": month, "first": last - lengths + 1, "last": last})
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def build_simulated_places(
+    drivers: PlaceDrivers,
+    places: pd.DataFrame,
+    *,
+    target: str,
+    another: Another,
+    window_days: int | None = None,
+    cluster_km: float = 100.0,
+    round_of: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Simulated places as a store of observations has them.
+
+    Parameters
+    ----------
+    drivers : of the places
+    places : rows place, latitude, longitude
+    target, another, round_of : as of ``simulate_fluxes``
+    window_days : as of ``build_simulated_windows``
+    cluster_km : places within share a cluster
+    """
+    latitude, longitude = places["latitude"].to_numpy(), places["longitude"].to_numpy()
+    if another.climate_spread_k:
+        generator = np.random.default_rng(another.stream(3))
+        shift = generator.normal(0, another.climate_spread_k, len(places))
+        drivers = shift_climate(drivers, shift_k=shift)
+    found = simulate_fluxes(
+        drivers,
+        target=target,
+        latitude=latitude,
+        longitude=longitude,
+        another=another,
+        round_of=round_of,
+    )
+    data = build_observations(
+        target,
+        places=places.assign(place_class=found.place_class, licence=SYNTHETIC, doi=""),
+        windows=build_simulated_windows(found.flux, drivers, window_days=window_days),
+        drivers=drivers,
+        cluster_km=cluster_km,
+    )
+    comment = "simulated by the process model of chamnet, not observed"
+    return data.assign_attrs(comment=comment, **{f"prior_{k}": v for k, v in _plain(another)})
+
+
+def _plain(another: Another) -> list[tuple[str, float]]:
+    return list(dataclasses.asdict(another).items())

@@ -1,0 +1,167 @@
+"""Stage: the store of simulated places of a run, drawn once from its cells or its places."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chamnet.data.places import PlaceDrivers, read_cell_drivers
+from chamnet.data.store import open_store, write_store
+from chamnet.data.windows import open_place_data
+from chamnet.errors import InputError
+from chamnet.simulation.places import PRIOR_STREAM, Another, build_simulated_places
+
+logger = logging.getLogger(__name__)
+
+
+def simulate_places(
+    *,
+    store: str,
+    digest: str,
+    target: str,
+    driver_names: Sequence[str],
+    years: Sequence[int],
+    n_places: int,
+    seed: int,
+    trait_strength: float = 1.0,
+    parameter_spread: float = 0.3,
+    climate_spread_k: float = 0.0,
+    window_days: int | None = None,
+    cluster_km: float = 100.0,
+    cells: str | None = None,
+    drivers: Sequence[str] = (),
+    observations: str | None = None,
+) -> Path:
+    """Write simulated places in the layout of observations; the manifest's path.
+
+    With cells, places are cells drawn once, weighted by their land, under the run's drivers.
+    Without, they are the observed places' own weather, each with many draws of hidden traits
+    and wetland class; of the observations nothing but drivers, attributes and positions is
+    read.
+
+    Parameters
+    ----------
+    store : path of the store
+    digest : of all that it follows from
+    target : emission or consumption
+    driver_names : drivers of the run; air temperature, precipitation and shortwave among them
+    years : first and last year of drivers, or all between
+    n_places : simulated places, at most that many of the cells
+    seed, trait_strength, parameter_spread, climate_spread_k : as ``Another`` has them
+    window_days : length of the windows; None: months
+    cluster_km : places within share a cluster
+    cells, drivers : manifests of cells, and of drivers by year
+    observations : manifest of the observations, read where there are no cells
+
+    Raises
+    ------
+    InputError
+        If there are neither cells nor observations, or no place has drivers.
+    MissingDriverError
+        If the process model needs a driver that the run lacks.
+    """
+    generator = np.random.default_rng([seed, PRIOR_STREAM])
+    if cells and drivers:
+        found, places = _draw_cells(
+            cells=cells,
+            drivers=drivers,
+            driver_names=driver_names,
+            years=range(min(years), max(years) + 1),
+            n_places=n_places,
+            generator=generator,
+        )
+        rounds = None
+    elif observations:
+        found, places, rounds = _repeat_places(
+            observations, driver_names=driver_names, n_places=n_places, generator=generator
+        )
+    else:
+        raise InputError("simulate: neither cells with drivers nor observations, expected one")
+    data = build_simulated_places(
+        found,
+        places,
+        target=target,
+        another=Another(
+            seed=seed,
+            trait_strength=trait_strength,
+            parameter_spread=parameter_spread,
+            climate_spread_k=0.0 if rounds is None else climate_spread_k,
+        ),
+        window_days=window_days,
+        cluster_km=cluster_km,
+        round_of=rounds,
+    )
+    sizes = {name: data.sizes[name] for name in ("place", "year", "window")}
+    return write_store(data, store, digest=digest, extra=sizes)
+
+
+def _draw_cells(
+    *,
+    cells: str,
+    drivers: Sequence[str],
+    driver_names: Sequence[str],
+    years: Sequence[int],
+    n_places: int,
+    generator: np.random.Generator,
+) -> tuple[PlaceDrivers, pd.DataFrame]:
+    with open_store(cells) as data:
+        latitude, longitude = data["latitude"].values, data["longitude"].values
+        soil = data["land_fraction"].values - data["ice_fraction"].values
+        area = data["cell_area"].values * np.maximum(soil, 0)
+    chance = area / area.sum()
+    n_drawn = min(n_places, int((chance > 0).sum()))
+    index = np.sort(generator.choice(area.size, n_drawn, replace=False, p=chance))
+    logger.info("simulate: %d of %d cells drawn by their land", n_drawn, area.size)
+    places = pd.DataFrame(
+        {
+            "place": [f"cell-{i:06d}" for i in index],
+            "latitude": latitude[index],
+            "longitude": longitude[index],
+        }
+    )
+    found, _ = read_cell_drivers(
+        places, cells=cells, drivers=drivers, driver_names=driver_names, years=list(years)
+    )
+    return found, places
+
+
+def _repeat_places(
+    observations: str,
+    *,
+    driver_names: Sequence[str],
+    n_places: int,
+    generator: np.random.Generator,
+) -> tuple[PlaceDrivers, pd.DataFrame, np.ndarray]:
+    """Drivers of observed places again and again, and the number of each repeat."""
+    data = open_place_data(observations)
+    if list(data.driver_names) != list(driver_names):
+        raise InputError(
+            f"{observations}: drivers are {list(data.driver_names)}, expected {list(driver_names)}"
+        )
+    usable = np.flatnonzero(data.has_drivers.any(axis=1))
+    if usable.size == 0:
+        raise InputError(f"{observations}: no place has drivers on half of any year's days")
+    index = np.resize(generator.permutation(usable), n_places)
+    rounds = np.arange(n_places) // usable.size
+    logger.info(
+        "simulate: %d draws of traits at %d of %d places with drivers",
+        *(n_places, min(n_places, usable.size), data.n_places),
+    )
+    places = pd.DataFrame(
+        {
+            "place": [f"{data.place[i]}-{r:03d}" for i, r in zip(index, rounds, strict=True)],
+            "latitude": data.latitude[index],
+            "longitude": data.longitude[index],
+        }
+    )
+    found = PlaceDrivers(
+        values=data.drivers[index],
+        years=[int(year) for year in data.years],
+        driver_names=list(data.driver_names),
+        calendar=data.calendar,
+        attributes=data.attributes[index],
+        attribute_names=list(data.attribute_names),
+    )
+    return found, places, rounds
