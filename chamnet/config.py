@@ -220,6 +220,9 @@ class ModelConfig(Section):
         "film", description="how the embedding acts"
     )
     season: bool = Field(True, description="seasonal summary as an input of the decoder")
+    anchor: bool = Field(
+        True, description="the cycle measured at a place is the base of its flux there"
+    )
     response: bool = Field(True, description="responses in the context; False: drivers only")
 
 

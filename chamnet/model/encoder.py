@@ -24,7 +24,7 @@ def pool_year(drivers: Tensor, response: Tensor, *, n_bins: int) -> Tensor:
     ----------
     drivers : (N, T, D), normalized
         NaN where absent; T is the whole year.
-    response : (N, T), as ``response_to_network`` gives it
+    response : (N, T), over the flux scale
         NaN where absent.
     n_bins : 73 are pentads
 
@@ -58,8 +58,8 @@ class YearEncoder(nn.Module):
     """Reads one year both ways; gives its embedding and 12 monthly vectors.
 
     The embedding is an attention pool over the bins, beside the year's mean response and how
-    much of the year has one. A month's vector holds the means of its drivers, then numbers read
-    from the states and the response of its bins.
+    much of the year has one. A month's vector holds the means of its drivers, its mean response
+    and how much of the month has one, then numbers read from the states and the response.
     """
 
     def __init__(
@@ -83,24 +83,29 @@ class YearEncoder(nn.Module):
 
         Returns
         -------
-        (N, E), (N, 12, D + S)
+        (N, E), (N, 12, D + 2 + S)
         """
-        states = self.recurrent(pooled)[0]  # (N, n_bins, 2H)
+        responses = pooled[..., -N_CONTEXT_CHANNELS:]  # (N, n_bins, 2)
+        read = torch.cat(
+            [pooled[..., :-2], response_to_network(responses[..., :1]), responses[..., 1:]], dim=-1
+        )
+        states = self.recurrent(read)[0]  # (N, n_bins, 2H)
         attention = self.to_score(states).float().softmax(dim=1)  # (N, n_bins, 1)
         summary = (attention * states).sum(dim=1)  # (N, 2H)
-        responses = pooled[..., -N_CONTEXT_CHANNELS:]  # (N, n_bins, 2)
         embedding = self.to_embedding(torch.cat([summary, _mean_response(responses)], dim=-1))
         monthly = self.monthly.to(states.dtype) @ states  # (N, 12, 2H)
         response = _mean_response_by(self.monthly, responses)  # (N, 12, 2)
         drivers = self.monthly @ pooled[..., :-N_CONTEXT_CHANNELS]  # (N, 12, D)
-        season = self.to_season(torch.cat([monthly, response], dim=-1))  # (N, 12, S)
-        return embedding.tanh(), torch.cat([drivers.to(season.dtype), season], dim=-1)
+        scaled = torch.cat([response_to_network(response[..., :1]), response[..., 1:]], dim=-1)
+        season = self.to_season(torch.cat([monthly, scaled], dim=-1))  # (N, 12, S)
+        return embedding.tanh(), torch.cat([drivers, response, season.float()], dim=-1)
 
 
 def _mean_response(responses: Tensor) -> Tensor:
-    """Mean over bins, weighted by the share of days observed, and that share; (N, 2)."""
+    """Mean over bins as the network reads it, and the share of days observed; (N, 2)."""
     everything = responses.new_full((1, responses.shape[1]), 1 / responses.shape[1])
-    return _mean_response_by(everything, responses).squeeze(1)
+    mean, share = _mean_response_by(everything, responses).squeeze(1).split(1, dim=-1)
+    return torch.cat([response_to_network(mean), share], dim=-1)
 
 
 def _mean_response_by(weights: Tensor, responses: Tensor) -> Tensor:
@@ -153,23 +158,27 @@ class SiteEncoder(nn.Module):
 def pool_seasons(seasons: Tensor, year_mask: Tensor, *, n_drivers: int = 0) -> Tensor:
     """Seasonal summary of a place from those of its years.
 
-    The drivers in it are averaged. The last number of a month's vector weighs the year
-    (softmax) in the mean of the others, so that a year with a response can count for more than
-    one without.
+    The drivers in it are averaged, the response weighted by how much of it there is, which is
+    summed. The last number of a month's vector weighs the year (softmax) in the mean of the
+    others, so that a year with a response can count for more than one without.
 
     Parameters
     ----------
-    seasons : (B, Y, 12, D + S)
+    seasons : (B, Y, 12, D + 2 + S)
     year_mask : (B, Y)
     n_drivers : D
 
     Returns
     -------
-    (B, 12, D + S)
+    (B, 12, D + 2 + S)
     """
     is_there = year_mask[:, :, None, None]  # (B, Y, 1, 1)
     seasons = torch.where(is_there, seasons, torch.zeros_like(seasons))
     drivers = seasons[..., :n_drivers].sum(dim=1) / is_there.sum(dim=1).clamp(min=1)
     weights = seasons[..., -1:].float().masked_fill(~is_there, -1e4).softmax(dim=1)
-    rest = (weights * seasons[..., n_drivers:]).sum(dim=1)  # (B, 12, S)
-    return torch.cat([drivers.to(rest.dtype), rest], dim=-1)
+    rest = (weights * seasons[..., n_drivers + N_CONTEXT_CHANNELS :]).sum(dim=1)  # (B, 12, S)
+    coverage = seasons[..., n_drivers + 1 : n_drivers + 2]  # (B, Y, 12, 1)
+    covered = coverage.sum(dim=1)
+    response = (coverage * seasons[..., n_drivers : n_drivers + 1]).sum(dim=1)
+    response = response / covered.clamp(min=1e-6)
+    return torch.cat([drivers, response, covered, rest], dim=-1)

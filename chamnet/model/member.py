@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from chamnet.config import ModelConfig
 from chamnet.data.normalization import HIGHEST_NORMALIZED, Normalization
 from chamnet.errors import CheckpointError
-from chamnet.model.encoder import pool_year, response_to_network
+from chamnet.model.encoder import pool_year
 from chamnet.model.network import CHAMNet, Context
 from chamnet.provenance import digest_of_code, environment
 from chamnet.timeaxis import year_fraction
 
-FORMAT = 1
+FORMAT = 2
 MODES = ("frozen", "rolling", "few_shot", "zero_shot")
 
 
@@ -211,7 +211,7 @@ class Member(nn.Module):
         """
         if response is None or not self.network.config.response:
             response = drivers.new_full(drivers.shape[:2], torch.nan)
-        scaled = response_to_network(response / self.normalization.flux_scale).float()
+        scaled = (response / self.normalization.flux_scale).float()
         return pool_year(self._normalize_drivers(drivers), scaled, n_bins=self.network.n_bins)
 
     def _decode(

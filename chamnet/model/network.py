@@ -6,15 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from chamnet.config import ModelConfig
+from chamnet.model.anchor import Anchor, SeasonalAnchor
 from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
 from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
-from chamnet.model.encoder import N_MONTHS, SiteEncoder, YearEncoder, pool_seasons
+from chamnet.model.encoder import (
+    N_CONTEXT_CHANNELS,
+    N_MONTHS,
+    SiteEncoder,
+    YearEncoder,
+    pool_seasons,
+)
 
 DAYS_PER_YEAR = 365
 
 
 class Context(NamedTuple):
-    """What a place's years say: embeddings (B, Y, E), seasons (B, Y, 12, D + S), mask (B, Y)."""
+    """What a place's years say: embeddings (B, Y, E), seasons (B, Y, 12, D + 2 + S), mask (B, Y)."""
 
     embeddings: Tensor
     seasons: Tensor
@@ -32,8 +39,9 @@ class CHAMNet(nn.Module):
     meta-network turns both, and the attributes, into conditions of the decoder, which reads
     the target year's drivers and the seasonal summary of the context. The drivers are split
     into the mean seasonal cycle of the context years and the departure from it: how a flux
-    goes with the seasons says little about how it goes with a warm summer. No layer mixes
-    places: a prediction does not depend on who else is in the batch.
+    goes with the seasons says little about how it goes with a warm summer. Where the context
+    holds a response, its mean seasonal cycle is the base of the flux (`SeasonalAnchor`) that the
+    weather of the target year moves. No layer mixes places: a prediction does not depend on who else is in the batch.
 
     Parameters
     ----------
@@ -46,7 +54,7 @@ class CHAMNet(nn.Module):
         self.config = config
         self.n_bins = max(N_MONTHS, round(DAYS_PER_YEAR / config.pool_days))
         self.n_drivers = n_drivers
-        self.n_season = n_drivers + config.n_season  # of a month's vector: drivers come first
+        self.n_season = n_drivers + N_CONTEXT_CHANNELS + config.n_season  # of a month's vector
         self.year_encoder = YearEncoder(
             n_drivers=n_drivers,
             n_hidden=config.n_hidden_encoder,
@@ -72,8 +80,13 @@ class CHAMNet(nn.Module):
                 n_hidden=config.n_hidden,
                 dropout=config.dropout,
             )
+        self.anchor = SeasonalAnchor() if config.anchor else None
         self.decoder = Decoder(
-            n_inputs=n_inputs, n_hidden=config.n_hidden, n_season=n_season, dropout=config.dropout
+            n_inputs=n_inputs,
+            n_hidden=config.n_hidden,
+            n_season=n_season,
+            dropout=config.dropout,
+            anchored=config.anchor,
         )
         self.project = nn.Linear(config.n_embedding, max(config.n_embedding // 2, 2))
 
@@ -131,19 +144,28 @@ class CHAMNet(nn.Module):
         parts = [attributes.unsqueeze(1).expand(-1, T, -1), build_phase(fraction)]
         if self.config.conditioning == "concatenate":
             parts.append(condition.unsqueeze(1).expand(-1, T, -1))
-        inputs = torch.cat([*parts, *self._weather_and_season(context, drivers, fraction)], dim=-1)
-        return self.decoder(inputs, self.meta_network(condition))
+        season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
+        parts.extend(self._weather_and_season(season, drivers, fraction))
+        anchor = self._anchor(season, fraction)
+        return self.decoder(torch.cat(parts, dim=-1), self.meta_network(condition), anchor)
 
     def _weather_and_season(
-        self, context: Context, drivers: Tensor, fraction: Tensor
+        self, season: Tensor, drivers: Tensor, fraction: Tensor
     ) -> tuple[Tensor, ...]:
         """Departures of the drivers, their mean cycle, and the seasonal summary of each day."""
         if not self.config.season:
             return (drivers.nan_to_num(0.0),)
-        season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
-        daily = upsample_season(season.float(), fraction)  # (B, T, D + S)
-        departure = (drivers - daily[..., : self.n_drivers]).nan_to_num(0.0)
-        return departure, daily
+        D = self.n_drivers
+        read = torch.cat([season[..., :D], season[..., D + N_CONTEXT_CHANNELS :]], dim=-1)
+        daily = upsample_season(read.float(), fraction)  # (B, T, D + S)
+        return (drivers - daily[..., :D]).nan_to_num(0.0), daily
+
+    def _anchor(self, season: Tensor, fraction: Tensor) -> Anchor | None:
+        """The measured cycle of each place; None where no place of the batch has a response."""
+        response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
+        if self.anchor is None or not coverage.any():
+            return None
+        return self.anchor(response.float(), coverage.float(), fraction)
 
     def forward(
         self,

@@ -13,7 +13,7 @@ from chamnet.config import TrainConfig
 from chamnet.data.normalization import HIGHEST_NORMALIZED, Normalization
 from chamnet.data.windows import MEASURED, PlaceData, build_response, place_windows_in_years
 from chamnet.errors import InputError, LeakError
-from chamnet.model.encoder import pool_year, response_to_network
+from chamnet.model.encoder import pool_year
 from chamnet.timeaxis import year_fraction
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class EpisodeSource:
             attributes=torch.from_numpy(attributes.astype(np.float32)).clamp(
                 -HIGHEST_NORMALIZED, HIGHEST_NORMALIZED
             ),
-            pooled=_pool(drivers, response_to_network(response).float(), data.n_steps, n_bins),
+            pooled=_pool(drivers, response.float(), data.n_steps, n_bins),
             has_drivers=torch.from_numpy(data.has_drivers),
             fraction=_fractions(data.n_steps, drivers.shape[2]),
             distance_deg=_distance_deg(data.latitude, data.longitude),
