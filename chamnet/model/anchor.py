@@ -1,30 +1,29 @@
-"""The seasonal cycle that a place's own response shows, and how far it is to be trusted."""
+"""The seasonal cycle that a place's own response shows, as the base of its flux."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from chamnet.model.encoder import N_MONTHS
 
-MONTHS_OF_DOUBT = 0.5  # observed months that weigh as much as the network, before training
+MONTHS_OF_DOUBT = 0.5  # measured months that weigh as much as the network, before training
 FAR_SHARE = 1e-3  # of the kernel beyond the neighboring months: fills gaps, adds no trust
-
-
-class Anchor(NamedTuple):
-    """Mean seasonal cycle of the response, and its weight against the network; (B, T) each."""
-
-    cycle: Tensor
-    weight: Tensor
+HIGHEST_LOG_DEPARTURE = 1.0  # of e: weather moves a measured cycle by at most so much
 
 
 class SeasonalAnchor(nn.Module):
-    """Shrinks the network towards the monthly means of what was measured at the place.
+    """Draws the network's flux towards what was measured at the place.
 
-    A mean of n observed months weighs n / (n + k) against what the network says without it,
-    the empirical Bayes estimate of a mean [1]_; k is learned. Where nothing was measured, the
-    weight is 0 and the flux is the network's own.
+    A mean of n measured months weighs n / (n + k) against what the network says without it,
+    the empirical Bayes estimate of a mean [1]_; k is learned. First the network's flux is
+    brought to the measured level (a ratio estimate, shrunk likewise), then it is blended with
+    the measured mean cycle, which the weather of the target year moves. Where nothing was
+    measured, the flux is the network's own, bit for bit.
+
+    Parameters
+    ----------
+    n_hidden : width of the decoder
 
     References
     ----------
@@ -32,26 +31,49 @@ class SeasonalAnchor(nn.Module):
        Bayes approach, doi:10.1080/01621459.1973.10481350.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, n_hidden: int) -> None:
         super().__init__()
         self.log_doubt = nn.Parameter(torch.tensor(math.log(MONTHS_OF_DOUBT)))
+        self.to_departure = nn.Linear(n_hidden, 1, bias=False)
+        nn.init.zeros_(self.to_departure.weight)  # an untrained one keeps the cycle as it is
 
-    def forward(self, response: Tensor, coverage: Tensor, fraction: Tensor) -> Anchor:
-        """Cycle and weight of each day.
+    def forward(
+        self, flux: Tensor, states: Tensor, response: Tensor, coverage: Tensor, fraction: Tensor
+    ) -> Tensor:
+        """Flux of each day over the flux scale.
 
         Parameters
         ----------
+        flux : (B, T), over the flux scale
+            What the network says of the target year.
+        states : (B, T, H), of the decoder
         response : (B, 12), over the flux scale
             Means over what was measured in each month of all context years.
         coverage : (B, 12)
             Months measured, summed over the years; 0 for none.
         fraction : (B, T), of the year at the middle of each day
+
+        Returns
+        -------
+        (B, T)
         """
-        kernel = build_kernel(fraction).to(response.dtype)  # (B, T, 12)
-        trust = (kernel @ coverage.unsqueeze(-1)).squeeze(-1)  # (B, T), in months
-        total = (kernel @ (coverage * response).unsqueeze(-1)).squeeze(-1)
-        cycle = (total / trust.clamp(min=1e-9)).clamp(min=0)
-        return Anchor(cycle, trust / (trust + self.log_doubt.exp()))
+        kernel = build_kernel(fraction)  # (B, T, 12)
+        trust = _apply(kernel, coverage)  # (B, T), measured months
+        cycle = (_apply(kernel, coverage * response) / trust.clamp(min=1e-9)).clamp(min=0)
+        doubt = self.log_doubt.exp()
+        departure = self.to_departure(states).squeeze(-1).float().tanh()
+        moved = cycle * (HIGHEST_LOG_DEPARTURE * departure).exp()
+        level = _measured_level(flux, cycle, trust, doubt)
+        return (level * flux).lerp(moved, trust / (trust + doubt))
+
+
+def _measured_level(flux: Tensor, cycle: Tensor, trust: Tensor, doubt: Tensor) -> Tensor:
+    """Measured sum over the network's of the same days, both with some months of its mean."""
+    share = trust * (N_MONTHS / trust.shape[1])  # (B, T), measured months that a day stands for
+    unsure = doubt * flux.mean(dim=1)
+    measured = (share * cycle).sum(dim=1) + unsure
+    said = (share * flux).sum(dim=1) + unsure
+    return (measured / said.clamp(min=1e-6)).unsqueeze(1)
 
 
 def build_kernel(fraction: Tensor) -> Tensor:
@@ -64,3 +86,8 @@ def build_kernel(fraction: Tensor) -> Tensor:
     distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=fraction.device)).abs()
     distance = torch.minimum(distance, N_MONTHS - distance)  # (B, T, 12)
     return (1 - distance).clamp(min=0) + FAR_SHARE * (-distance).exp()
+
+
+def _apply(kernel: Tensor, monthly: Tensor) -> Tensor:
+    """Sum over months, (B, T); no matrix product, which autocast would round to bfloat16."""
+    return (kernel * monthly.unsqueeze(1)).sum(dim=-1)

@@ -6,13 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chamnet.model.anchor import Anchor
 from chamnet.model.conditioning import Conditions, apply_film
 
 N_PHASE = 2
 N_MONTHS = 12
 HIGHEST_LOG_LEVEL = 4.0  # of e: a place's level is at most 55 times the flux scale's
-HIGHEST_LOG_DEPARTURE = 1.0  # of e: a year's weather moves a measured cycle by at most so much
 
 
 def build_phase(fraction: Tensor) -> Tensor:
@@ -51,53 +49,38 @@ class Decoder(nn.Module):
     n_hidden : width
     n_season : numbers of the seasonal summary, read again behind the LSTM; 0 for none
     dropout : of inputs and outputs
-    anchored : whether the cycle measured at the place is the base of its flux
     """
 
-    def __init__(
-        self, *, n_inputs: int, n_hidden: int, n_season: int, dropout: float, anchored: bool
-    ) -> None:
+    def __init__(self, *, n_inputs: int, n_hidden: int, n_season: int, dropout: float) -> None:
         super().__init__()
         self.recurrent = nn.LSTM(n_inputs, n_hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.to_flux = nn.Linear(n_hidden + n_season, 1)
         self.n_season = n_season
-        self.to_departure = nn.Linear(n_hidden, 1, bias=False) if anchored else None
-        if self.to_departure is not None:
-            nn.init.zeros_(self.to_departure.weight)  # an untrained one keeps the cycle
 
-    def forward(
-        self, inputs: Tensor, conditions: Conditions, anchor: Anchor | None = None
-    ) -> Tensor:
-        """Flux of each day over the flux scale, never negative.
+    def forward(self, inputs: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
+        """Flux of each day over the flux scale, never negative, and the states it is read from.
 
         Parameters
         ----------
         inputs : (B, T, I)
             The last ``n_season`` are the seasonal summary.
         conditions : of each place
-        anchor : the cycle measured at each place; None where nothing was measured at any
 
         Returns
         -------
-        (B, T)
+        (B, T), (B, T, H)
         """
         features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
         state = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
         states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
         states = apply_film(states, conditions.output_scale, conditions.output_shift)
-        states = self.dropout(states)
         season = inputs[..., inputs.shape[-1] - self.n_season :]
+        states = self.dropout(states)
         raw = self._to_number(states, season)  # (B, T)
         raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
-        flux = functional.softplus(raw) * level.unsqueeze(1)
-        return flux if anchor is None else flux.lerp(self._depart(anchor, states), anchor.weight)
-
-    def _depart(self, anchor: Anchor, states: Tensor) -> Tensor:
-        """The measured cycle, moved by the weather of the target year, (B, T)."""
-        departure = self.to_departure(states).squeeze(-1).float().tanh()
-        return anchor.cycle * (HIGHEST_LOG_DEPARTURE * departure).exp()
+        return functional.softplus(raw) * level.unsqueeze(1), states
 
     def _to_number(self, states: Tensor, season: Tensor) -> Tensor:
         """``to_flux`` of both side by side, without laying them side by side in memory."""

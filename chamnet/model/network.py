@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from chamnet.config import ModelConfig
-from chamnet.model.anchor import Anchor, SeasonalAnchor
+from chamnet.model.anchor import SeasonalAnchor
 from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
 from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
 from chamnet.model.encoder import (
@@ -21,7 +21,10 @@ DAYS_PER_YEAR = 365
 
 
 class Context(NamedTuple):
-    """What a place's years say: embeddings (B, Y, E), seasons (B, Y, 12, D + 2 + S), mask (B, Y)."""
+    """What a place's years say.
+
+    ``embeddings`` (B, Y, E), ``seasons`` (B, Y, 12, D + 2 + S), ``year_mask`` (B, Y).
+    """
 
     embeddings: Tensor
     seasons: Tensor
@@ -41,7 +44,8 @@ class CHAMNet(nn.Module):
     into the mean seasonal cycle of the context years and the departure from it: how a flux
     goes with the seasons says little about how it goes with a warm summer. Where the context
     holds a response, its mean seasonal cycle is the base of the flux (`SeasonalAnchor`) that the
-    weather of the target year moves. No layer mixes places: a prediction does not depend on who else is in the batch.
+    weather of the target year moves. No layer mixes places: a prediction does not depend on
+    who else is in the batch.
 
     Parameters
     ----------
@@ -80,14 +84,10 @@ class CHAMNet(nn.Module):
                 n_hidden=config.n_hidden,
                 dropout=config.dropout,
             )
-        self.anchor = SeasonalAnchor() if config.anchor else None
         self.decoder = Decoder(
-            n_inputs=n_inputs,
-            n_hidden=config.n_hidden,
-            n_season=n_season,
-            dropout=config.dropout,
-            anchored=config.anchor,
+            n_inputs=n_inputs, n_hidden=config.n_hidden, n_season=n_season, dropout=config.dropout
         )
+        self.anchor = SeasonalAnchor(n_hidden=config.n_hidden) if config.anchor else None
         self.project = nn.Linear(config.n_embedding, max(config.n_embedding // 2, 2))
 
     def encode_years(self, pooled: Tensor, year_mask: Tensor) -> Context:
@@ -146,8 +146,12 @@ class CHAMNet(nn.Module):
             parts.append(condition.unsqueeze(1).expand(-1, T, -1))
         season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
         parts.extend(self._weather_and_season(season, drivers, fraction))
-        anchor = self._anchor(season, fraction)
-        return self.decoder(torch.cat(parts, dim=-1), self.meta_network(condition), anchor)
+        inputs = torch.cat(parts, dim=-1)
+        flux, states = self.decoder(inputs, self.meta_network(condition))
+        response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
+        if self.anchor is None or not coverage.any():
+            return flux
+        return self.anchor(flux, states, response.float(), coverage.float(), fraction)
 
     def _weather_and_season(
         self, season: Tensor, drivers: Tensor, fraction: Tensor
@@ -159,13 +163,6 @@ class CHAMNet(nn.Module):
         read = torch.cat([season[..., :D], season[..., D + N_CONTEXT_CHANNELS :]], dim=-1)
         daily = upsample_season(read.float(), fraction)  # (B, T, D + S)
         return (drivers - daily[..., :D]).nan_to_num(0.0), daily
-
-    def _anchor(self, season: Tensor, fraction: Tensor) -> Anchor | None:
-        """The measured cycle of each place; None where no place of the batch has a response."""
-        response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
-        if self.anchor is None or not coverage.any():
-            return None
-        return self.anchor(response.float(), coverage.float(), fraction)
 
     def forward(
         self,

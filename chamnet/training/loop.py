@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from chamnet.config import TrainConfig
 from chamnet.errors import CheckpointError
@@ -37,11 +38,11 @@ class State:
     """All that a training which was killed needs to go on and end the same."""
 
     network: CHAMNet
+    averaged: AveragedModel
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator
     step: int = 0
-    averaged: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     best_loss: float = math.inf
     best_step: int = 0
     best_weights: dict[str, Tensor] | None = None
@@ -57,7 +58,7 @@ class State:
             "generator": self.generator.get_state(),
             "dropout_generator": torch.get_rng_state(),
             "step": self.step,
-            "averaged": self.averaged,
+            "averaged": self.averaged.state_dict(),
             "best_loss": self.best_loss,
             "best_step": self.best_step,
             "best_weights": self.best_weights,
@@ -67,11 +68,12 @@ class State:
     def restore(self, values: dict[str, Any]) -> None:
         """Take over the state of a file."""
         self.network.load_state_dict(values["network"])
+        self.averaged.load_state_dict(values["averaged"])
         self.optimizer.load_state_dict(values["optimizer"])
         self.schedule.load_state_dict(values["schedule"])
         self.generator.set_state(values["generator"])
         torch.set_rng_state(values["dropout_generator"])
-        for name in ("step", "averaged", "best_loss", "best_step", "best_weights", "curve"):
+        for name in ("step", "best_loss", "best_step", "best_weights", "curve"):
             setattr(self, name, values[name])
 
 
@@ -87,8 +89,8 @@ def fit_network(
 ) -> pd.DataFrame:
     """Train a network in place; it ends with the weights that were best on the held-out.
 
-    What is kept are running means of the weights over the last steps, which generalize better
-    than those of any single step; judged are the weights of the step itself.
+    What is judged and kept are running means of the weights over the last steps, which
+    generalize better than those of any single step.
 
     Parameters
     ----------
@@ -113,7 +115,9 @@ def fit_network(
     while state.step < options.n_steps and not (held_out and _is_stalled(state, options)):
         loss = _run_epoch(state, source, options)
         score = (
-            evaluate_network(network, held_out, options) if held_out else Score(math.nan, math.nan)
+            evaluate_network(state.averaged.module, held_out, options)
+            if held_out
+            else Score(math.nan, math.nan)
         )
         _record(state, loss, score)
         _log_progress(state, options, name, begin, first_step)
@@ -121,7 +125,9 @@ def fit_network(
             write_tensors(state.to_dict(digest), resume_file)
     if held_out and _is_stalled(state, options):
         logger.info("train_member %s: no gain for %d epochs", name, options.patience)
-    network.load_state_dict((state.best_weights if held_out else None) or state.averaged)
+    network.load_state_dict(
+        (state.best_weights if held_out else None) or state.averaged.module.state_dict()
+    )
     network.eval()
     return pd.DataFrame(state.curve)
 
@@ -134,7 +140,14 @@ def _begin(network: CHAMNet, options: TrainConfig, seed: int) -> State:
         optimizer, max_lr=options.learning_rate, total_steps=options.n_steps + 1, pct_start=0.2
     )
     generator = torch.Generator().manual_seed(seed)
-    return State(network, optimizer, schedule, generator)
+    averaged = AveragedModel(network, avg_fn=_take_into_mean)
+    return State(network, averaged, optimizer, schedule, generator)
+
+
+def _take_into_mean(mean: Tensor, weights: Tensor, n_averaged: Tensor | int) -> Tensor:
+    """Running mean, over fewer steps while there are few."""
+    n = int(n_averaged)
+    return mean.lerp(weights, 1 - min(AVERAGE_DECAY, n / (10 + n)))
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -161,18 +174,9 @@ def _run_epoch(state: State, source: EpisodeSource, options: TrainConfig) -> flo
         state.optimizer.step()
         state.schedule.step()
         state.step += 1
-        _average(state)
+        state.averaged.update_parameters(state.network)
         total += loss.item()
     return total / n_steps
-
-
-@torch.no_grad()
-def _average(state: State) -> None:
-    """Take the step's weights into their running mean, which is what is kept in the end."""
-    decay = min(AVERAGE_DECAY, state.step / (10 + state.step))
-    for name, weights in state.network.state_dict().items():
-        mean = state.averaged.setdefault(name, weights.clone())
-        mean.lerp_(weights, 1 - decay)
 
 
 def episodes_loss(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> Tensor:
@@ -236,7 +240,8 @@ def _record(state: State, loss: float, score: Score) -> None:
     )
     if score.loss < state.best_loss:
         state.best_loss, state.best_step = score.loss, state.step
-        state.best_weights = {name: mean.clone() for name, mean in state.averaged.items()}
+        weights = state.averaged.module.state_dict()
+        state.best_weights = {name: mean.clone() for name, mean in weights.items()}
 
 
 def _is_stalled(state: State, options: TrainConfig) -> bool:

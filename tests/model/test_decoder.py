@@ -37,8 +37,9 @@ def test_the_flux_is_never_negative():
     decoder = Decoder(n_inputs=5, n_hidden=6, n_season=2, dropout=0.0)
     meta = MetaNetwork(n_condition=4, n_inputs=5, n_hidden=6, dropout=0.0)
     torch.nn.init.normal_(meta.last.weight, std=2.0)
-    flux = decoder(10 * torch.randn(3, 50, 5), meta(torch.randn(3, 4)))
+    flux, states = decoder(10 * torch.randn(3, 50, 5), meta(torch.randn(3, 4)))
     assert flux.shape == (3, 50)
+    assert states.shape == (3, 50, 6)
     assert (flux >= 0).all()
 
 
@@ -49,6 +50,6 @@ def test_later_weather_does_not_reach_earlier_fluxes():
     inputs, conditions = torch.randn(1, 50, 5), meta(torch.randn(1, 4))
     changed = inputs.clone()
     changed[:, 30:] += 1
-    before, after = decoder(inputs, conditions), decoder(changed, conditions)
+    before, after = decoder(inputs, conditions)[0], decoder(changed, conditions)[0]
     torch.testing.assert_close(before[:, :30], after[:, :30])
     assert not torch.allclose(before[:, 30:], after[:, 30:])

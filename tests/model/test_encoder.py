@@ -104,17 +104,25 @@ def test_the_drivers_of_a_season_are_averaged_whatever_the_weights():
     assert not torch.allclose(pooled[..., 2:], seasons[..., 2:].mean(dim=1))
 
 
-def test_a_month_begins_with_the_means_of_its_drivers():
+def test_a_month_begins_with_the_means_of_its_drivers_and_response():
     season = make_encoder()(torch.ones(1, 73, 5))[1]
-    assert season.shape == (1, 12, 3 + 4)
-    torch.testing.assert_close(season[..., :3], torch.ones(1, 12, 3))
+    assert season.shape == (1, 12, 3 + 2 + 4)
+    torch.testing.assert_close(season[..., :5], torch.ones(1, 12, 5))
 
 
 def test_years_of_equal_weight_are_averaged():
-    seasons = torch.randn(1, 3, 12, 4)
+    seasons = torch.randn(1, 3, 12, 6)
     seasons[..., -1] = 0.7
     there = torch.ones(1, 3, dtype=torch.bool)
-    torch.testing.assert_close(pool_seasons(seasons, there), seasons.mean(dim=1))
+    torch.testing.assert_close(pool_seasons(seasons, there)[..., 2:], seasons.mean(dim=1)[..., 2:])
+
+
+def test_a_response_counts_for_as_much_of_the_month_as_it_was_measured():
+    seasons = torch.zeros(1, 2, 12, 3)
+    seasons[0, 0, :, :2] = torch.tensor([4.0, 0.75])
+    seasons[0, 1, :, :2] = torch.tensor([8.0, 0.25])
+    pooled = pool_seasons(seasons, torch.ones(1, 2, dtype=torch.bool))
+    torch.testing.assert_close(pooled[0, :, :2], torch.tensor([5.0, 1.0]).expand(12, 2))
 
 
 def test_the_response_keeps_its_sign():

@@ -11,6 +11,7 @@ ABLATIONS = [
     {"cross_year": False},
     {"conditioning": "concatenate"},
     {"season": False},
+    {"anchor": False},
     {"response": False},
 ]
 
@@ -50,7 +51,7 @@ def test_a_prediction_does_not_depend_on_who_else_is_in_the_batch(ablation):
 
 
 def test_an_untrained_conditioning_gives_places_of_one_weather_one_flux():
-    network = make_network(season=False).eval()
+    network = make_network(season=False, anchor=False).eval()
     pooled, mask, drivers, attributes, fraction = make_inputs(n_places=2)
     same_weather = drivers[:1].expand(2, -1, -1)
     flux, _ = network(pooled, mask, same_weather, attributes[:1].expand(2, -1), fraction)
