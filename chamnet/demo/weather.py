@@ -50,19 +50,28 @@ class WeatherGenerator:
     climate : normals of the grid
     seed : of everything drawn
     days : (day,) datetime64[D], all days of the world
+    index : (cell,), cells of the flattened grid in ascending order; None: all
     """
 
-    def __init__(self, climate: Climate, *, seed: int, days: np.ndarray) -> None:
+    def __init__(
+        self,
+        climate: Climate,
+        *,
+        seed: int,
+        days: np.ndarray,
+        index: np.ndarray | None = None,
+    ) -> None:
         grid = climate.grid
+        index = np.arange(grid.latitude.size * grid.longitude.size) if index is None else index
         self.days = days
-        self._latitude = grid.latitude
-        self._n_columns = grid.shape[1]
+        self._latitude, self._row = grid.latitude, index // grid.shape[1]
         latitude, longitude = (
-            axis.ravel() for axis in np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
+            axis.ravel()[index]
+            for axis in np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
         )
-        self._elevation = climate.elevation.ravel().astype(np.float32)
+        self._elevation = climate.elevation.ravel()[index].astype(np.float32)
         self._tropical = np.exp(-((latitude / 20) ** 2)).astype(np.float32)
-        self._normals = _build_normals(climate)
+        self._normals = _build_normals(climate, index)
         generator = np.random.default_rng([seed, 1])
         self._field = SmoothField(latitude, longitude, correlation_km=1500)
         self._noise = {
@@ -129,8 +138,7 @@ class WeatherGenerator:
     def _shortwave(self, days: np.ndarray, cloud: np.ndarray) -> np.ndarray:
         """Clear sky by FAO-56 eq. 37, clouds by Kasten and Czeplak (1980)."""
         above = top_of_atmosphere(self._latitude, _year_fraction(days)).astype(np.float32)
-        above = np.repeat(above, self._n_columns, axis=1)
-        return above * (0.75 + 2e-5 * self._elevation) * (1 - 0.75 * cloud**3.4)
+        return above[:, self._row] * (0.75 + 2e-5 * self._elevation) * (1 - 0.75 * cloud**3.4)
 
     def _pressure(self, latent: dict[str, np.ndarray]) -> np.ndarray:
         """Barometric formula of FAO-56 eq. 7, and highs and lows that go with dry and wet."""
@@ -146,9 +154,9 @@ class WeatherGenerator:
         return eastward, strength * (0.7 * latent["warmth"] - 0.7 * latent["pressure"])
 
 
-def _build_normals(climate: Climate) -> _Normals:
+def _build_normals(climate: Climate, index: np.ndarray) -> _Normals:
     def flat(values: np.ndarray) -> np.ndarray:
-        return values.reshape(*values.shape[:-2], -1).astype(np.float32)
+        return values.reshape(*values.shape[:-2], -1)[..., index].astype(np.float32)
 
     temperature = flat(climate.temperature)
     span = np.ptp(temperature, axis=0)

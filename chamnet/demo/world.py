@@ -102,7 +102,7 @@ def make_demo_world(
     }
     folder, manifest = Path(folder), Path(manifest)
     manifest.unlink(missing_ok=True)
-    world = _lay_out(step_deg=step_deg, first_year=first_year, n_years=n_years, seed=seed)
+    world = lay_out_world(step_deg=step_deg, first_year=first_year, n_years=n_years, seed=seed)
     _clear(folder)
     _write_rasters(folder, world)
     towers, koppen = _place_towers(world, n_towers)
@@ -119,8 +119,8 @@ def make_demo_world(
     logger.info("demo world: written to %s in %.0f s", folder, time.monotonic() - begun)
 
 
-def _lay_out(*, step_deg: float, first_year: int, n_years: int, seed: int) -> World:
-    """Read the normals and draw the soils."""
+def lay_out_world(*, step_deg: float, first_year: int, n_years: int, seed: int) -> World:
+    """World of real normals and drawn soils, without weather."""
     grid = Grid(step_deg)
     fine = read_climate(fine_grid(step_deg))
     coarse = fine.coarsen(grid)

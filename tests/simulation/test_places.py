@@ -8,12 +8,11 @@ from chamnet.errors import InputError, MissingDriverError
 from chamnet.simulation.ground import build_soils
 from chamnet.simulation.inputs import LONGWAVE, REQUIRED
 from chamnet.simulation.parameters import perturb_parameters, read_parameters
-from chamnet.simulation.places import (
-    Another,
+from chamnet.simulation.places import Another, simulate_fluxes
+from chamnet.simulation.series import (
     build_simulated_windows,
     fill_with_own_cycle,
     shift_climate,
-    simulate_fluxes,
 )
 from chamnet.simulation.traits import build_traits
 
