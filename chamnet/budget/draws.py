@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Self
 
 import numpy as np
@@ -97,13 +97,24 @@ class Masses:
     years: list[int]
 
     @classmethod
-    def read(cls, manifests: Sequence[str | os.PathLike], *, n_cells: int) -> Self:
+    def read(
+        cls,
+        manifests: Sequence[str | os.PathLike],
+        *,
+        n_cells: int,
+        dropped: Collection[str] = (),
+    ) -> Self:
         """Mean of the annual masses of ``integrate_year``; all of the same members.
+
+        Parameters
+        ----------
+        dropped : members that are left out
 
         Raises
         ------
         InputError
-            If there is none, or a year has other members, extents or cells.
+            If there is none, a year has other members, extents or cells, a member that is to be
+            left out is not there, or none remains.
         """
         if not manifests:
             raise InputError("no annual masses of cells, expected one store a year")
@@ -123,7 +134,29 @@ class Masses:
                 )
             total += mass
             years.append(int(data.attrs["year"]))
-        return cls(total / len(years), *names, years=sorted(years))
+        kept = keep_members(names[0], dropped, source=manifests[0])
+        members = [names[0][i] for i in kept]
+        return cls(total[kept] / len(years), members, names[1], years=sorted(years))
+
+
+def keep_members(
+    members: Sequence[str], dropped: Collection[str], *, source: str | os.PathLike
+) -> list[int]:
+    """Places of the members that are not left out.
+
+    Raises
+    ------
+    InputError
+        If one that is to be left out is not among them, or none remains.
+    """
+    unknown = sorted(set(dropped) - set(members))
+    kept = [i for i, member in enumerate(members) if member not in dropped]
+    if unknown or not kept:
+        raise InputError(
+            f"budget.dropped_members {sorted(dropped)}: {source} has members {list(members)}, "
+            "expected some of them, and not all"
+        )
+    return kept
 
 
 def draw_totals(

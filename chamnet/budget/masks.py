@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from chamnet.budget.references import GCP_REGIONS
+from chamnet.budget.regionnames import GCP_REGIONS, known_name
 from chamnet.constants import EARTH_RADIUS_M
-from chamnet.errors import InputError
+from chamnet.errors import GridError, InputError
 from chamnet.grid import orient
 
 logger = logging.getLogger(__name__)
@@ -20,13 +20,6 @@ PACKAGED_MASK = Path(__file__).parent / "gcp_regions_1deg.tif"
 NO_REGION = 19  # land that is in no region (Greenland, Antarctica), in the packaged mask
 SEA = 0
 FILL_KM = 250.0  # sea farther than this from any land of the mask stays sea
-ALIASES = {
-    "mideast": "Middle_East",
-    "korea_and_japan": "Korean_Japan",
-    "korea_japan": "Korean_Japan",
-    "south_east_asia": "Southeast_Asia",
-    "united_states": "USA",
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +48,8 @@ def read_gcp_mask(path: str | os.PathLike | None = None) -> Mask:
     ------
     InputError
         If a user's file has no ``regions`` on a grid, or lacks one of the 18 regions.
+    GridError
+        If its grid is not an even one of the whole globe.
     """
     return _read_packaged() if path is None else _read_user_mask(path)
 
@@ -83,6 +78,7 @@ def _read_user_mask(path: str | os.PathLike) -> Mask:
             )
         regions = orient(data["regions"], source=str(path)).load()
         names = _names_in(data, path)
+    _check_grid(regions, path)
     codes = np.where(np.isfinite(regions.values), regions.values, -1).astype(int)
     legend = {code: name for code, name in enumerate(names) if name in GCP_REGIONS}
     missing = sorted(set(GCP_REGIONS) - {n for c, n in legend.items() if (codes == c).any()})
@@ -99,6 +95,19 @@ def _read_user_mask(path: str | os.PathLike) -> Mask:
     )
 
 
+def _check_grid(regions: xr.DataArray, path: str | os.PathLike) -> None:
+    """Refuse a mask whose cells are not even, or do not make the globe."""
+    for name, whole in (("latitude", 180.0), ("longitude", 360.0)):
+        values = regions[name].values
+        steps = np.diff(values)
+        is_even = steps.size > 0 and np.allclose(steps, steps[0], rtol=1e-3)
+        if not is_even or abs(steps[0] * values.size - whole) > 0.01 * whole:
+            raise GridError(
+                f"{path}: {values.size} values of {name} from {values[0]:g} to {values[-1]:g}, "
+                f"expected even steps over {whole:g} degrees"
+            )
+
+
 def _names_in(data: xr.Dataset, path: str | os.PathLike) -> list[str]:
     """Names by code, spaces and other spellings made the reference table's."""
     if "regions_name" in data:
@@ -107,13 +116,7 @@ def _names_in(data: xr.Dataset, path: str | os.PathLike) -> list[str]:
         found = str(data["regions"].attrs["regions_name"]).split(",")
     else:
         raise InputError(f"{path}: no variable 'regions_name' that names the codes of 'regions'")
-    return [_known_name(name.decode() if isinstance(name, bytes) else str(name)) for name in found]
-
-
-def _known_name(name: str) -> str:
-    plain = name.strip().replace(" ", "_").replace("-", "_")
-    known = {region.lower(): region for region in GCP_REGIONS} | ALIASES
-    return known.get(plain.lower(), plain)
+    return [known_name(name.decode() if isinstance(name, bytes) else str(name)) for name in found]
 
 
 def fill_sea(mask: Mask, *, cell_deg: float, fill_km: float = FILL_KM) -> Mask:

@@ -8,37 +8,27 @@ into the report.
 import dataclasses
 import functools
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
 
+from chamnet.budget.workbook import read_workbook
 from chamnet.errors import InputError
+from chamnet.provenance import write_text
 
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 TABLE_UNITS = "Tg CH4 yr-1"
 KIND_OF_TARGET = {"emission": "bottom_up", "consumption": "top_down"}
-GCP_REGIONS = (
-    "Central_America",
-    "Northern_South_America",
-    "Brazil",
-    "Southwest_South_America",
-    "Northern_Africa",
-    "Equatorial_Africa",
-    "Southern_Africa",
-    "South_Asia",
-    "Southeast_Asia",
-    "Oceania",
-    "USA",
-    "Europe",
-    "Central_Asia",
-    "Middle_East",
-    "China",
-    "Korean_Japan",
-    "Canada",
-    "Russia",
-)
+SCOPE = {
+    "emission": "wetlands only: no lakes, rivers, reservoirs or rice, save what of them the "
+    "wetland map counts as wetland; inland waters added on top are then counted twice (-23 "
+    "[-36 to -9] Tg yr-1, GMB 2025, 2010-2019)",
+    "consumption": "upland soils only: no wetland soils, no chemical loss in the air",
+}
+"""What is in a total of a target, and what would be counted twice; stands beside every total."""
 SHARES = {"share 90S-30N": "90S-30N", "share 60N-90N": "60N-90N"}
 
 
@@ -50,6 +40,7 @@ class Reference:
     min_tg: float
     max_tg: float
     text: str
+    period: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ class ReferenceCheck:
 
 
 @functools.cache
-def read_gcp_table(path: str | Path | None = None) -> pd.DataFrame:
+def read_gcp_table(path: str | os.PathLike | None = None) -> pd.DataFrame:
     """Budgets by region of the Global Carbon Project, 2008-2017.
 
     Parameters
@@ -100,6 +91,23 @@ def read_gcp_table(path: str | Path | None = None) -> pd.DataFrame:
     return table
 
 
+def write_references(*, out: str | os.PathLike, workbook: str | os.PathLike | None = None) -> None:
+    """Write the table that budgets of a run are compared with.
+
+    Parameters
+    ----------
+    out : CSV, in the columns of ``read_gcp_table``
+    workbook : a user's ``Global_methane_budget_*.xlsx``; what it lacks, and all when None, is
+        of the packaged table of 2008-2017, and each row says its period
+    """
+    table = read_gcp_table()
+    if workbook is not None:
+        keys = ["target", "region_system", "region", "kind"]
+        both = pd.concat([read_workbook(workbook), table], ignore_index=True)
+        table = both.drop_duplicates(keys, keep="first")
+    write_text(out, table.to_csv(index=False))
+
+
 @functools.cache
 def read_literature() -> pd.DataFrame:
     """Published global totals of other periods and methods."""
@@ -113,7 +121,12 @@ def read_acceptance() -> pd.DataFrame:
 
 
 def find_reference(
-    target: str, region_system: str, region: str, *, kind: str | None = None
+    target: str,
+    region_system: str,
+    region: str,
+    *,
+    kind: str | None = None,
+    references: str | os.PathLike | None = None,
 ) -> Reference | None:
     """Published budget of a region; None where there is none.
 
@@ -121,8 +134,9 @@ def find_reference(
     ----------
     kind : ``bottom_up`` or ``top_down``; None takes models for emission, inversions for
         consumption (whose soil sink is mostly their prior, so no independent evidence)
+    references : table of ``write_references``; None takes the packaged one
     """
-    table = read_gcp_table()
+    table = read_gcp_table(references)
     is_row = (
         (table["target"] == target)
         & (table["region_system"] == region_system)
@@ -132,8 +146,11 @@ def find_reference(
     if not is_row.any():
         return None
     row = table[is_row].iloc[0]
-    text = f"GMB v2.0, {row['n_models']} {row['models']}, {row['first_year']}-{row['last_year']}"
-    return Reference(float(row["mean_tg"]), float(row["min_tg"]), float(row["max_tg"]), text)
+    label = "GMB v2.0" if "2000_2017_v2.0" in row["source"] else "user's GCP workbook"
+    period = (int(row["first_year"]), int(row["last_year"]))
+    text = f"{label}, {row['n_models']} {row['models']}, {period[0]}-{period[1]}"
+    numbers = (float(row[name]) for name in ("mean_tg", "min_tg", "max_tg"))
+    return Reference(*numbers, text, period)
 
 
 def judge_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
@@ -147,7 +164,8 @@ def judge_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
     rows = [row for _, row in read_acceptance().iterrows()]
     values = [_value_of(row["target"], row["quantity"], pooled) for row in rows]
     pairs = zip(rows, values, strict=True)
-    return [_judge(row, value) for row, value in pairs if value is not None]
+    years = (int(pooled["first_year"].min()), int(pooled["last_year"].max()))
+    return [_judge(row, value, years) for row, value in pairs if value is not None]
 
 
 def check_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
@@ -170,7 +188,7 @@ def _value_of(target: str, quantity: str, pooled: pd.DataFrame) -> float | None:
     return 100 * float(rows[band]) / total if band in rows.index and total > 0 else None
 
 
-def _judge(row: pd.Series, value: float) -> ReferenceCheck:
+def _judge(row: pd.Series, value: float, years: tuple[int, int]) -> ReferenceCheck:
     inner = (float(row["inner_low"]), float(row["inner_high"]))
     outer = (float(row["outer_low"]), float(row["outer_high"]))
     if not outer[0] <= value <= outer[1]:
@@ -187,7 +205,8 @@ def _judge(row: pd.Series, value: float) -> ReferenceCheck:
     }
     message = (
         f"{row['target']}, {row['quantity']}: {value:.1f} {row['units']} is {words[verdict]} "
-        f"the range {inner[0]:g} to {inner[1]:g} of {period[0]}-{period[1]}"
+        f"the range {inner[0]:g} to {inner[1]:g} of {period[0]}-{period[1]} (this run: "
+        f"{_span(years)}{'' if _overlap(years, period) else ', no year in common'})"
     )
     return ReferenceCheck(
         target=str(row["target"]),
@@ -201,3 +220,11 @@ def _judge(row: pd.Series, value: float) -> ReferenceCheck:
         verdict=verdict,
         message=message,
     )
+
+
+def _span(years: tuple[int, int]) -> str:
+    return f"{years[0]}-{years[1]}" if years[0] != years[1] else str(years[0])
+
+
+def _overlap(years: tuple[int, int], period: tuple[int, int]) -> bool:
+    return years[0] <= period[1] and period[0] <= years[1]

@@ -8,13 +8,14 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import xarray as xr
 
+from chamnet.budget.polygons import polygon_weights
 from chamnet.budget.weights import Cells, region_weights
 from chamnet.data.store import open_store, write_store
 from chamnet.errors import InputError
@@ -52,6 +53,7 @@ def build_regions(
     cells: str | os.PathLike,
     systems: Sequence[str],
     gcp_mask: str | os.PathLike | None = None,
+    files: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write the matrix of region x cell of these systems.
 
@@ -61,21 +63,26 @@ def build_regions(
     cells : manifest of ``cells.zarr``
     systems : names of region systems; ``globe`` is added when it is not among them
     gcp_mask : a user's ``GCP2023_regions_mask.nc``; None takes the packaged one
+    files : ``name, path, column`` of each region system that is a file of polygons
 
     Raises
     ------
     ConfigError
         If a system is unknown or its package is not installed.
     InputError
-        If regions of a system overlap, or the mask cannot be read.
+        If regions of a system overlap, or a mask or file of polygons cannot be read.
     """
     land = Cells.open(cells)
     names: list[str] = []
     owners: list[str] = []
     blocks: list[scipy.sparse.csr_array] = []
     outside: dict[str, Any] = {}
-    for system in dict.fromkeys(["globe", *systems]):
-        weights = region_weights(system, land, gcp_mask=gcp_mask)
+    own = {str(file["name"]): file for file in files}
+    for system in dict.fromkeys(["globe", *systems, *own]):
+        if system in own:
+            weights = polygon_weights(own[system]["path"], land, column=own[system]["column"])
+        else:
+            weights = region_weights(system, land, gcp_mask=gcp_mask)
         outside[system] = _check_system(system, weights, land)
         names += list(weights)
         owners += [system] * len(weights)
@@ -83,7 +90,7 @@ def build_regions(
         logger.info("build_regions: %d regions so far, %s done", len(names), system)
     matrix = scipy.sparse.vstack(blocks, format="coo")
     data = _matrix_to_store(matrix, names, owners)
-    data.attrs = {"outside": json.dumps(outside), "gcp_mask": str(gcp_mask or "packaged")}
+    data.attrs |= {"outside": json.dumps(outside), "gcp_mask": str(gcp_mask or "packaged")}
     write_store(data, store, digest=digest, extra={"outside": outside})
 
 
@@ -112,10 +119,10 @@ def open_regions(manifest: str | os.PathLike, *, n_cells: int) -> Regions:
     """
     data = open_store(manifest)
     cell_index = data["cell_index"].values
-    if cell_index.size and cell_index.max() >= n_cells:
+    if int(data.attrs["n_cells"]) != n_cells:
         raise InputError(
-            f"{manifest}: cell_index reaches {cell_index.max()}, expected below {n_cells}; "
-            "the regions were made for other cells"
+            f"{manifest}: regions of {data.attrs['n_cells']} cells, expected {n_cells}; they were "
+            "made for another grid"
         )
     shape = (data.sizes["region"], n_cells)
     entries = (data["weight"].values, (data["region_index"].values, cell_index))

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from chamnet.budget.draws import Masses, Spread, Totals, draw_totals
-from chamnet.budget.references import check_references, find_reference
+from chamnet.budget.references import SCOPE, check_references, find_reference
 from chamnet.budget.regions import Regions, open_regions
 from chamnet.budget.weights import Cells, read_applicability
 from chamnet.errors import InputError
@@ -24,6 +24,7 @@ from chamnet.provenance import read_json, write_text
 logger = logging.getLogger(__name__)
 
 MIN_DRAWS = 500
+LOWEST_RATIO, HIGHEST_RATIO = 0.5, 2.0  # of a member's globe to the members' median
 QUANTILES = (0.05, 0.5, 0.95)
 POOLED = "all"
 
@@ -43,6 +44,8 @@ def summarize_budgets(
     seed: int = 0,
     synthetic: bool = False,
     applicability: Mapping[str, str | os.PathLike | np.ndarray] | None = None,
+    references: str | os.PathLike | None = None,
+    dropped_members: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write the table of budgets with intervals, and the totals behind it.
 
@@ -61,12 +64,14 @@ def summarize_budgets(
     synthetic : whether the inputs are synthetic, which the products then say
     applicability : by target, a manifest of ``build_applicability`` or (cell,): 1 inside the
         driver space of the training places; cells not known to be inside count as outside
+    references : table of ``write_references``; None takes the packaged one
+    dropped_members : ``target, member, reason`` of networks that are left out; the table says so
 
     Raises
     ------
     InputError
-        If draws are too few, a year has other members or is missing, a calibration has no
-        spread, or monthly and annual masses differ.
+        If draws are too few, a year has other members or is missing, a member that is to be
+        left out is not there, a calibration has no spread, or monthly and annual masses differ.
     """
     if n_draws < MIN_DRAWS:
         raise InputError(f"n_draws {n_draws}, expected at least {MIN_DRAWS}")
@@ -75,11 +80,16 @@ def summarize_budgets(
     table = pd.concat([_read_budget(path) for path in budgets], ignore_index=True)
     by_target = _masses_by_target(masses)
     known = {target: read_applicability(v) for target, v in (applicability or {}).items()}
+    dropped = reasons_of(dropped_members)
     totals = [
         draw_totals(
             target,
             table[table["target"] == target],
-            Masses.read(by_target.get(target, []), n_cells=land.latitude.size),
+            Masses.read(
+                by_target.get(target, []),
+                n_cells=land.latitude.size,
+                dropped=dropped.get(target, {}),
+            ),
             cells=land,
             regions=matrix,
             spread=Spread.read(calibrations.get(target), target=target),
@@ -92,12 +102,45 @@ def summarize_budgets(
     ]
     facts = {"digest": digest, "synthetic": str(bool(synthetic)), "n_draws": n_draws}
     _write_netcdf(netcdf, totals, matrix, facts | {"correlation_km": correlation_km})
-    _write_table(csv, totals, matrix)
-
-
-def _write_table(csv: str | os.PathLike, totals: list[Totals], regions: Regions) -> None:
-    rows = pd.DataFrame([row for total in totals for row in summary_rows(total, regions)])
+    for total in totals:
+        warn_of_outliers(total)
+    rows = pd.DataFrame(
+        [row for total in totals for row in summary_rows(total, matrix, references=references)]
+    )
+    rows["dropped_members"] = [
+        "; ".join(f"{member}: {reason}" for member, reason in dropped.get(target, {}).items())
+        for target in rows["target"]
+    ]
+    rows["scope"] = rows["target"].map(SCOPE)
     check_references(rows)
+    _write_table(csv, rows)
+
+
+def reasons_of(dropped_members: Sequence[Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Reason by target and member of ``target, member, reason`` rows."""
+    found: dict[str, dict[str, str]] = {}
+    for row in dropped_members:
+        found.setdefault(row["target"], {})[row["member"]] = row["reason"]
+        logger.warning("%(target)s: member %(member)s is left out: %(reason)s", row)
+    return found
+
+
+def warn_of_outliers(totals: Totals) -> None:
+    """Warn of members whose budget of the globe is beyond half to twice the members' median."""
+    globe = totals.annual_tg[:, :, 0].mean(axis=(1, 2))
+    ratio = globe / np.median(globe)
+    for member, value in zip(totals.members, ratio, strict=True):
+        if not LOWEST_RATIO <= value <= HIGHEST_RATIO:
+            logger.warning(
+                "%s: member %s gives %.2f of the members' median; it stays in unless "
+                "budget.dropped_members names it, with a reason",
+                totals.target,
+                member,
+                value,
+            )
+
+
+def _write_table(csv: str | os.PathLike, rows: pd.DataFrame) -> None:
     write_text(csv, rows.to_csv(index=False, float_format="%.9g"))
     logger.info("summarize_budgets: %d rows written", len(rows))
 
@@ -113,7 +156,9 @@ def _masses_by_target(masses: Sequence[str | os.PathLike]) -> dict[str, list[str
     return found
 
 
-def summary_rows(totals: Totals, regions: Regions) -> list[dict[str, Any]]:
+def summary_rows(
+    totals: Totals, regions: Regions, *, references: str | os.PathLike | None = None
+) -> list[dict[str, Any]]:
     """Rows of ``global_budget.csv`` of one target.
 
     Notes
@@ -127,7 +172,8 @@ def summary_rows(totals: Totals, regions: Regions) -> list[dict[str, Any]]:
     for index in range(len(regions.name)):
         for number, extent in enumerate([POOLED, *totals.extents]):
             chosen = slice(None) if extent == POOLED else slice(number - 1, number)
-            rows.append(_row(totals, regions, index=index, extent=extent, chosen=chosen))
+            row = _row(totals, regions, index=index, extent=extent, chosen=chosen)
+            rows.append(row | _reference_columns(row, references))
     return rows
 
 
@@ -138,7 +184,6 @@ def _row(
     annual = totals.annual_tg[:, chosen, index]  # (member, extent, year)
     low, middle, high = np.quantile(draws, QUANTILES)
     system, region = regions.system[index], regions.name[index]
-    reference = find_reference(totals.target, system, region)
     years = annual.mean(axis=(0, 1))
     mean_by_extent = annual.mean(axis=(0, 2))
     outside = np.average(
@@ -162,10 +207,20 @@ def _row(
         "var_extent": draws.mean(axis=1).var(),
         "var_interannual": years.var(ddof=1) if years.size > 1 else np.nan,
         "outside_share": outside,
-        "reference_mean_tg": reference.mean_tg if reference else np.nan,
-        "reference_min_tg": reference.min_tg if reference else np.nan,
-        "reference_max_tg": reference.max_tg if reference else np.nan,
-        "reference": reference.text if reference else "",
+    }
+
+
+def _reference_columns(
+    row: Mapping[str, Any], references: str | os.PathLike | None
+) -> dict[str, Any]:
+    found = find_reference(
+        row["target"], row["region_system"], row["region"], references=references
+    )
+    return {
+        "reference_mean_tg": found.mean_tg if found else np.nan,
+        "reference_min_tg": found.min_tg if found else np.nan,
+        "reference_max_tg": found.max_tg if found else np.nan,
+        "reference": found.text if found else "",
     }
 
 
@@ -177,6 +232,7 @@ def _write_netcdf(
     data.attrs = {
         "Conventions": "CF-1.11",
         "title": "Methane budgets by region: totals of members and years, and draws of the mean",
+        "comment": " ".join(f"{total.target}: {SCOPE[total.target]}." for total in totals),
         **facts,
     }
     temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")

@@ -13,6 +13,8 @@ import dask.array
 import numpy as np
 import xarray as xr
 
+from chamnet.budget.draws import keep_members
+from chamnet.budget.uncertainty import reasons_of
 from chamnet.budget.weights import Cells, read_applicability
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.errors import InputError
@@ -31,6 +33,8 @@ from chamnet.timeaxis import N_MONTHS, month_lengths, month_time
 
 logger = logging.getLogger(__name__)
 
+Dropped = Mapping[str, Mapping[str, str]]
+"""Reason by target and member."""
 MAX_CHUNK = 90
 TIME_ENCODING = {"units": "days since 1850-01-01", "calendar": "standard", "dtype": "int64"}
 FLUX_NAMES = {"emission": "wetland_ch4_flux", "consumption": "soil_ch4_consumption_flux"}
@@ -49,6 +53,7 @@ def publish_maps(
     synthetic: bool = False,
     applicability: Mapping[str, str | os.PathLike | np.ndarray] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    dropped_members: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write ``maps.zarr``: monthly maps of the ensemble mean and spread, all years.
 
@@ -62,34 +67,42 @@ def publish_maps(
     synthetic : whether the inputs are synthetic, which title and comment then say
     applicability : by target, a manifest of ``build_applicability`` or (cell,): 1 inside the
         driver space of the training places
-    attributes : further global attributes (provenance)
+    attributes : further global attributes (provenance, product version)
+    dropped_members : ``target, member, reason`` of networks that are left out
 
     Raises
     ------
     InputError
-        If targets have different years, or wetlands lack one of them.
+        If targets have different years, wetlands lack one of them, or a member that is to be
+        left out is not there.
     """
     land = Cells.open(cells)
     if step_deg is not None and not np.isclose(step_deg, land.grid.step_deg):
         raise InputError(f"{cells}: cells of {land.grid.step_deg} degrees, expected {step_deg}")
     years = _years_of(fluxes, wetlands)
     inside = {target: read_applicability(v) for target, v in (applicability or {}).items()}
+    dropped = reasons_of(dropped_members)
     template = _template(fluxes, years, land, applicability=inside)
     template.attrs = global_attributes(
         latitude=template["latitude"].values,
         longitude=template["longitude"].values,
         years=sorted(years),
         synthetic=synthetic,
-        extra={**(attributes or {}), "digest": digest},
+        extra={**_left_out(dropped), **(attributes or {}), "digest": digest},
     )
     writer = StoreWriter(store, digest=digest)
     with writer.locked():
         writer.begin(template, chunks=_chunks(template), shards={"time": N_MONTHS})
         names = _write_static(writer, land, inside)
         for done, year in enumerate(sorted(years), start=1):
-            names += _write_year(writer, years[year], land, at=done - 1)
+            names += _write_year(writer, years[year], land, at=done - 1, dropped=dropped)
             logger.info("publish_maps: %d/%d years", done, len(years))
         writer.finish(regions=names)
+
+
+def _left_out(dropped: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    rows = [f"{t} {m}: {why}" for t, found in dropped.items() for m, why in found.items()]
+    return {"dropped_members": "; ".join(rows)} if rows else {}
 
 
 def _years_of(
@@ -199,11 +212,16 @@ def _write_static(
 
 
 def _write_year(
-    writer: StoreWriter, manifests: Mapping[str, str | os.PathLike], cells: Cells, *, at: int
+    writer: StoreWriter,
+    manifests: Mapping[str, str | os.PathLike],
+    cells: Cells,
+    *,
+    at: int,
+    dropped: Dropped,
 ) -> list[str]:
     """Write every variable of a year, one after the other; the names of the regions."""
     written = []
-    for name, values in _variables_of_year(manifests):
+    for name, values in _variables_of_year(manifests, dropped):
         region = f"{name}-{at:04d}"
         written.append(region)
         if writer.is_written(region):
@@ -217,31 +235,32 @@ def _write_year(
 
 
 def _variables_of_year(
-    manifests: Mapping[str, str | os.PathLike],
+    manifests: Mapping[str, str | os.PathLike], dropped: Dropped
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Values of each variable, (..., time, cell)."""
     wet = open_store(manifests["wet"]).sortby("time")
     yield "wetland_fraction", _by_extent(wet, "wetland_fraction")
     targets = [target for target in manifests if target != "wet"]
     for target in targets:
-        mean, spread = _ensemble(manifests[target])
+        mean, spread = _ensemble(manifests[target], dropped.get(target, {}))
         fraction = _by_extent(wet, FRACTIONS[target])
         yield FLUX_NAMES[target], mean
         yield f"{FLUX_NAMES[target]}_sd", spread
         yield CELL_NAMES[target], np.where(fraction == 0, 0, mean * fraction)
         yield f"{CELL_NAMES[target]}_sd", np.where(fraction == 0, 0, spread * fraction)
     if set(targets) == set(FLUX_NAMES):
-        yield from _net_of_year(manifests, wet)
+        yield from _net_of_year(manifests, wet, dropped)
 
 
 def _net_of_year(
-    manifests: Mapping[str, str | os.PathLike], wet: xr.Dataset
+    manifests: Mapping[str, str | os.PathLike], wet: xr.Dataset, dropped: Dropped
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Emission less consumption; members of the two targets err independently."""
     parts = []
     for target in FLUX_NAMES:
         fraction = _by_extent(wet, FRACTIONS[target])
-        parts += [np.where(fraction == 0, 0, v * fraction) for v in _ensemble(manifests[target])]
+        found = _ensemble(manifests[target], dropped.get(target, {}))
+        parts += [np.where(fraction == 0, 0, values * fraction) for values in found]
     yield "ch4_net_flux", parts[0] - parts[2]
     yield "ch4_net_flux_sd", np.hypot(parts[1], parts[3])
 
@@ -250,10 +269,13 @@ def _by_extent(wet: xr.Dataset, name: str) -> np.ndarray:
     return wet[name].transpose("extent", "time", "cell").values
 
 
-def _ensemble(manifest: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+def _ensemble(
+    manifest: str | os.PathLike, dropped: Mapping[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sample spread over members, (time, cell) each, kg m-2 s-1."""
-    flux = open_store(manifest)["flux"].sortby("time").transpose("member", "time", "cell").values
-    flux = flux.astype(np.float64)
+    data = open_store(manifest)["flux"].sortby("time").transpose("member", "time", "cell")
+    kept = keep_members([str(v) for v in data["member"].values], dropped, source=manifest)
+    flux = data.values[kept].astype(np.float64)
     spread = flux.std(axis=0, ddof=1) if len(flux) > 1 else np.full_like(flux[0], np.nan)
     return flux.mean(axis=0), spread
 

@@ -2,11 +2,11 @@
 
 import os
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-QUANTILES = [0.05, 0.95]
+from chamnet.budget.series import interval_of as interval_of
+from chamnet.budget.series import read_totals as read_totals
 
 
 def read_budget(csv: str | os.PathLike) -> pd.DataFrame:
@@ -20,35 +20,10 @@ def show_region(name: str) -> str:
     return shown or (name.replace("-", "\u2013") if name[0].isdigit() else name.replace("_", " "))
 
 
-def read_totals(netcdf: str | os.PathLike) -> xr.Dataset:
-    """Totals and draws of ``budget.nc``."""
-    with xr.open_dataset(netcdf) as data:
-        return data.load()
-
-
 def find_row(data: xr.Dataset, system: str, region: str) -> int | None:
     """Place of a region in ``budget.nc``; None where it is not."""
     pairs = zip(data["region_system"].values, data["region_name"].values, strict=True)
     return next((i for i, pair in enumerate(pairs) if pair == (system, region)), None)
-
-
-def interval_of(data: xr.Dataset, values: xr.DataArray, *, target: str, row: int) -> np.ndarray:
-    """5 and 95 % of draws of a region's values, (2, ...).
-
-    Parameters
-    ----------
-    data : ``budget.nc``
-    values : (member, extent, ...)
-        Of members; each draw scales its member's by the draw's total over the member's own.
-    """
-    chosen = data.sel(target=target).isel(region=row)
-    annual = chosen["mass_tg"].sum("month").mean("year")  # (member, extent)
-    draws = chosen["draw_tg"].dropna("draw")
-    member = chosen["draw_member"].sel(draw=draws["draw"]).astype(int).values
-    own = annual.isel(member=xr.DataArray(member, dims="draw"))
-    factor = (draws / own.where(own > 0)).fillna(1.0)
-    drawn = values.isel(member=xr.DataArray(member, dims="draw")) * factor
-    return drawn.quantile(QUANTILES, dim=["draw", "extent"]).transpose("quantile", ...).values
 
 
 def find_bands(data: xr.Dataset) -> list[int]:

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 
 from chamnet.budget.references import (
-    GCP_REGIONS,
     check_references,
     find_reference,
     read_acceptance,
     read_gcp_table,
     read_literature,
 )
+from chamnet.budget.regionnames import GCP_REGIONS
 from chamnet.errors import InputError
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "budgets" / "gcp_2008_2017.csv"
@@ -26,7 +26,8 @@ def make_budget(**totals):
             (target, "gcp_bands", "60N-90N", "all", 0.06 * total),
             (target, "globe", "globe", "static", 1e4),
         ]
-    return pd.DataFrame(rows, columns=["target", "region_system", "region", "extent", "mean_tg"])
+    columns = ["target", "region_system", "region", "extent", "mean_tg"]
+    return pd.DataFrame(rows, columns=columns).assign(first_year=2011, last_year=2018)
 
 
 def test_gmb_quotes_defect_decades_swapped_the_literature_carries_its_periods():

@@ -7,11 +7,11 @@ from factories_budget import make_cells
 
 from chamnet.budget import weights as weights_module
 from chamnet.budget.masks import fill_sea, read_gcp_mask
-from chamnet.budget.references import GCP_REGIONS
+from chamnet.budget.regionnames import GCP_REGIONS
 from chamnet.budget.regions import build_regions, open_regions
 from chamnet.budget.weights import Cells, latitude_share, longitude_share, region_weights
 from chamnet.data.store import open_store
-from chamnet.errors import ConfigError, InputError
+from chamnet.errors import ConfigError, GridError, InputError
 from chamnet.grid import Grid
 
 PLACES = {
@@ -171,7 +171,7 @@ def test_the_matrix_there_and_back(tmp_path):
 def test_regions_of_other_cells_are_refused(tmp_path):
     manifest = make_cells(tmp_path)
     build_regions(store=tmp_path / "regions.zarr", digest="r", cells=manifest, systems=["globe"])
-    with pytest.raises(InputError, match="expected below 5; the regions were made for other"):
+    with pytest.raises(InputError, match=r"regions of 310 cells, expected 5; .* another grid"):
         open_regions(tmp_path / "regions.json", n_cells=5)
 
 
@@ -197,3 +197,25 @@ def test_a_system_without_its_package_says_so(cells, monkeypatch, system, packag
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(ConfigError, match=f"'{system}' needs the package {package}"):
         region_weights(system, cells)
+
+
+def test_a_mask_of_an_uneven_or_partial_grid_is_refused(tmp_path):
+    path = make_user_mask(tmp_path / "mask.nc")
+    with xr.open_dataset(path) as data:
+        part = data.isel(lat=slice(0, 90)).load()
+    part.to_netcdf(tmp_path / "part.nc")
+    with pytest.raises(GridError, match=r"90 values of latitude .*, expected even steps over 180"):
+        read_gcp_mask(tmp_path / "part.nc")
+
+
+def test_a_mask_of_another_step_gives_the_same_regions(tmp_path, cells):
+    path = make_user_mask(tmp_path / "mask.nc")
+    with xr.open_dataset(path) as data:
+        fine = data.load().isel(lat=np.repeat(np.arange(180), 2), lon=np.repeat(np.arange(360), 2))
+    half = Grid(0.5)
+    fine = fine.assign_coords(lat=half.latitude, lon=half.longitude)
+    fine.to_netcdf(tmp_path / "fine.nc")
+    expected = region_weights("gcp_regions", cells, gcp_mask=path)
+    found = region_weights("gcp_regions", cells, gcp_mask=tmp_path / "fine.nc")
+    for name, weight in expected.items():
+        assert np.abs(found[name] - weight).mean() < 5e-3  # coasts are filled in smaller steps

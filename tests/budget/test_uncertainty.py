@@ -8,6 +8,7 @@ from factories_budget import make_run, summarize
 from chamnet.budget.biasfield import draw_bias_fields
 from chamnet.budget.draws import Masses, Spread, draw_totals
 from chamnet.budget.regions import Regions
+from chamnet.budget.uncertainty import warn_of_outliers
 from chamnet.budget.weights import Cells
 from chamnet.constants import EARTH_RADIUS_M
 from chamnet.data.store import open_store, write_store
@@ -18,7 +19,7 @@ from chamnet.provenance import write_json
 COLUMNS = (
     "target,region_system,region,extent,first_year,last_year,mean_tg,sd_tg,q05_tg,q50_tg,q95_tg,"
     "n_members,var_network,var_extent,var_interannual,outside_share,reference_mean_tg,"
-    "reference_min_tg,reference_max_tg,reference"
+    "reference_min_tg,reference_max_tg,reference,dropped_members,scope"
 )
 
 
@@ -247,3 +248,40 @@ def test_masses_of_another_run_are_refused(run, tmp_path):
 def test_applicability_of_other_cells_is_refused(run, tmp_path):
     with pytest.raises(InputError, match=r"applicability has shape \(3,\), expected"):
         summarize(run, applicability={"emission": np.ones(3)})
+
+
+def test_what_would_be_counted_twice_stands_beside_every_total(run, budget):
+    assert budget[budget["target"] == "emission"]["scope"].str.contains("no lakes, rivers").all()
+    assert budget[budget["target"] == "emission"]["scope"].str.contains("counted twice").all()
+    with xr.open_dataset(run.netcdf) as data:
+        assert "no lakes, rivers" in data.attrs["comment"]
+
+
+def test_imi_defect_bad_members_kept_a_member_is_left_out_with_its_reason(run, tmp_path):
+    dropped = [{"target": "emission", "member": "01", "reason": "its loss diverged"}]
+    summarize(run, csv=tmp_path / "b.csv", netcdf=tmp_path / "b.nc", dropped_members=dropped)
+    table = pd.read_csv(tmp_path / "b.csv", na_filter=False)
+    rows = table[table["target"] == "emission"]
+    assert set(rows["dropped_members"]) == {"01: its loss diverged"}
+    assert set(rows["n_members"]) == {2}
+    others = table[table["target"] == "consumption"]
+    assert (set(others["dropped_members"]), set(others["n_members"])) == ({""}, {3})
+    budgets = pd.concat([pd.read_csv(p, dtype={"member": str}) for p in run.budgets[:2]])
+    globe = budgets[(budgets["region"] == "globe") & (budgets["member"] != "01")]
+    expected = globe["mass_tg"].sum() / (2 * 2 * 2)  # members, extents, years
+    assert rows.iloc[0]["mean_tg"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("members", [["07"], ["00", "01", "02"]])
+def test_a_member_that_is_not_there_or_all_of_them_cannot_be_left_out(run, tmp_path, members):
+    dropped = [{"target": "emission", "member": m, "reason": "bad"} for m in members]
+    with pytest.raises(InputError, match=r"dropped_members \[.*has members \['00', '01', '02'\]"):
+        summarize(run, csv=tmp_path / "b.csv", netcdf=tmp_path / "b.nc", dropped_members=dropped)
+
+
+def test_a_member_far_from_the_others_is_warned_of_and_stays(caplog):
+    masses = np.full((3, 1, 20), 1e9)
+    masses[2] *= 4
+    totals = draw(masses, spread=Spread(0.0))
+    warn_of_outliers(totals)
+    assert "member 02 gives 4.00 of the members' median; it stays in" in caplog.text

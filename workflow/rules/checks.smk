@@ -57,6 +57,7 @@ rule check_budgets:
         runtime=30,
     params:
         fluxes=lambda wildcards, input: by_target(input.fluxes),
+        dropped_members=plain(options.budget.dropped_members),
         code=digest_of_code("chamnet.evaluation.checks"),
     message:
         "Checking that no mass is lost"

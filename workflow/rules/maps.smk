@@ -26,6 +26,8 @@ rule publish_maps:
         targets=options.run.targets,
         step_deg=options.grid.step_deg,
         synthetic=options.run.synthetic,
+        dropped_members=plain(options.budget.dropped_members),
+        attributes={"product_version": options.run.product_version},
         code=digest_of_code("chamnet.report.maps"),
     message:
         "Publishing the maps"

@@ -12,4 +12,5 @@ build_regions(
     cells=snakemake.input.cells,
     systems=snakemake.params.systems,
     gcp_mask=snakemake.params.gcp_mask,
+    files=snakemake.params.files,
 )

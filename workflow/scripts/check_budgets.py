@@ -14,4 +14,5 @@ check_budgets(
     fluxes=snakemake.params.fluxes,
     wetlands=list(snakemake.input.wetlands),
     cells=snakemake.input.cells,
+    dropped_members=snakemake.params.dropped_members,
 )

@@ -15,4 +15,6 @@ publish_maps(
     step_deg=snakemake.params.step_deg,
     applicability=dict(zip(snakemake.params.targets, snakemake.input.applicability, strict=True)),
     synthetic=snakemake.params.synthetic,
+    dropped_members=snakemake.params.dropped_members,
+    attributes=snakemake.params.attributes,
 )

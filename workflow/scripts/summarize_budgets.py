@@ -20,4 +20,6 @@ summarize_budgets(
     seed=snakemake.params.seed,
     applicability=dict(zip(snakemake.params.targets, snakemake.input.applicability, strict=True)),
     synthetic=snakemake.params.synthetic,
+    references=snakemake.input.references,
+    dropped_members=snakemake.params.dropped_members,
 )

@@ -1,0 +1,70 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from factories_budget import make_run
+
+from chamnet.budget.series import fit_trend, write_series
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series")
+    run = make_run(folder, years=(2011, 2012, 2013), systems=("globe", "gcp_bands"))
+    paths = {name: folder / f"{name}.csv" for name in ("years", "seasons", "trends")}
+    write_series(netcdf=run.netcdf, **paths)
+    return run, {name: pd.read_csv(path) for name, path in paths.items()}
+
+
+def make_annual(slope, *, n_years=12, noise=0.0):
+    years = np.arange(2000, 2000 + n_years)
+    random = np.random.default_rng(0).normal(size=(3, 2, n_years))
+    values = 150 + slope * (years - 2000) + noise * random
+    return xr.DataArray(values, dims=("member", "extent", "year")), years
+
+
+def test_years_and_seasons_have_the_mean_of_the_budget(tables):
+    run, found = tables
+    budget = pd.read_csv(run.csv).set_index(["target", "region", "extent"])["mean_tg"]
+    keys = ["target", "region", "extent"]
+    pd.testing.assert_series_equal(
+        found["years"].groupby(keys)["mean_tg"].mean().sort_index(), budget.sort_index(), rtol=1e-6
+    )
+    assert found["seasons"].groupby(keys)["mean_tg"].sum()["emission", "globe", "all"] == (
+        pytest.approx(budget["emission", "globe", "all"], rel=1e-6)
+    )
+
+
+def test_anomalies_sum_to_nothing_and_lie_in_their_bands(tables):
+    years = tables[1]["years"]
+    sums = years.groupby(["target", "region", "extent"])["anomaly_tg"].sum()
+    np.testing.assert_allclose(sums, 0, atol=1e-6)
+    assert (years["q05_tg"] < years["mean_tg"]).all()
+    assert (years["mean_tg"] < years["q95_tg"]).all()
+
+
+def test_short_runs_have_no_trend(tables):
+    trends = tables[1]["trends"]
+    assert trends["trend_tg_yr2"].isna().all()
+    assert set(trends["n_years"]) == {3}
+
+
+def test_a_known_trend_is_found_with_its_interval():
+    annual, years = make_annual(0.7, noise=1.0)
+    found = fit_trend(annual, years)
+    assert found["trend_tg_yr2"] == pytest.approx(0.7, abs=0.15)
+    assert found["low_tg_yr2"] < 0.7 < found["high_tg_yr2"]
+    assert found["members_low_tg_yr2"] < found["trend_tg_yr2"] < found["members_high_tg_yr2"]
+    assert found["kendall_p"] < 0.01
+
+
+def test_one_odd_year_does_not_make_a_trend():
+    annual, years = make_annual(0.0, noise=0.1)
+    annual[..., -1] += 40
+    assert abs(fit_trend(annual, years)["trend_tg_yr2"]) < 0.05
+
+
+def test_an_exact_line_has_no_test_of_its_residuals():
+    found = fit_trend(*make_annual(0.5))
+    assert found["trend_tg_yr2"] == pytest.approx(0.5)
+    assert np.isnan(found["kendall_p"])
