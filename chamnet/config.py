@@ -7,27 +7,17 @@ The JSON schema and the table of options in config/README.md are written from th
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
 from pydantic import Field
 
+from chamnet.config_products import BudgetConfig, ExportsConfig, Name, Section, Target
 from chamnet.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Mode = Literal["frozen", "rolling", "few_shot", "zero_shot"]
-Target = Literal["emission", "consumption"]
-RegionSystem = Literal[
-    "globe", "gcp_bands", "gcp_regions", "zhang_bands", "north45", "koppen", "srex"
-]
-
-
-class Section(pydantic.BaseModel):
-    """A part of the configuration; an option it does not know is refused."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class RunConfig(Section):
@@ -304,66 +294,6 @@ class PredictConfig(Section):
         if self.last_year < self.first_year:
             raise ValueError(f"last_year {self.last_year} is before first_year {self.first_year}")
         return self
-
-
-class RegionFile(Section):
-    """A region system of the user's own."""
-
-    name: Name = Field(description="name of the system in every table")
-    path: str = Field(
-        description="GeoJSON, shapefile or GeoPackage of polygons that do not overlap"
-    )
-    column: str = Field("name", description="column that names the regions")
-
-
-class DroppedMember(Section):
-    """A network that is left out of budgets and maps, and why."""
-
-    target: Target = Field(description="emission or consumption")
-    member: str = Field(pattern=r"^\d{2}$", description="number of the network: 00, 01, ...")
-    reason: str = Field(min_length=3, description="why, as the tables then say")
-
-
-class BudgetConfig(Section):
-    """Integration and uncertainty."""
-
-    n_draws: int = Field(
-        1000, ge=500, le=1_000_000, description="draws of member, extent and bias field"
-    )
-    region_systems: list[RegionSystem] = Field(
-        ["globe", "gcp_bands", "gcp_regions"], min_length=1, description="systems of regions"
-    )
-    gcp_mask: str | None = Field(
-        None, description="GCP2023_regions_mask.nc of the user, read instead of ours"
-    )
-    gcp_workbook: str | None = Field(
-        None,
-        description="Global_methane_budget_*.xlsx of the user, read instead of our table",
-    )
-    region_files: list[RegionFile] = Field(
-        [], description="region systems from GeoJSON or shapefiles, beside those above"
-    )
-    dropped_members: list[DroppedMember] = Field(
-        [], description="networks that are left out of budgets and maps, each with its reason"
-    )
-
-    @pydantic.model_validator(mode="after")
-    def _check(self) -> Self:
-        names = [file.name for file in self.region_files]
-        twice = sorted({n for n in names if names.count(n) > 1 or n in get_args(RegionSystem)})
-        if twice:
-            raise ValueError(f"region_files: names {twice} are of other systems, or come up twice")
-        return self
-
-
-class ExportsConfig(Section):
-    """Maps as NetCDF, GeoTIFF, STAC and for ILAMB, under the target ``exports``."""
-
-    variables: list[str] = Field(
-        ["wetland_ch4_flux", "soil_ch4_consumption_flux", "ch4_net_flux"],
-        min_length=1,
-        description="variables of maps.zarr that are written as GeoTIFFs, one a month",
-    )
 
 
 class SkillConfig(Section):
