@@ -55,6 +55,17 @@ class DemoConfig(Section):
     )
 
 
+class ProxiesConfig(Section):
+    """Stand-ins from data packages: land cover, elevation and a proxy of wetland extent."""
+
+    folder: str | None = Field(
+        None, description="folder the stand-ins are written to; null: you bring your own"
+    )
+    step_deg: Literal[0.25, 0.5] = Field(
+        0.5, description="width of the pixels of elevation and wetlands, degrees"
+    )
+
+
 class GridConfig(Section):
     """The target grid."""
 
@@ -145,6 +156,12 @@ class TowersConfig(Section):
     licences: str | None = Field(None, description="table of data policy and DOI by site")
     drivers: Literal["reanalysis", "tower"] = Field(
         "reanalysis", description="where the places' drivers come from; cells have reanalysis only"
+    )
+    first_year: int | None = Field(
+        None, ge=1800, le=2200, description="first year read, with drivers: tower; null: drivers'"
+    )
+    last_year: int | None = Field(
+        None, ge=1800, le=2200, description="last year read, with drivers: tower; null: drivers'"
     )
     lowest_nmol_m2_s: float = Field(
         -200.0, description="daily fluxes below are dropped and counted"
@@ -319,6 +336,7 @@ class Config(Section):
 
     run: RunConfig
     demo: DemoConfig | None = Field(None, description="the demo world; null on real data")
+    proxies: ProxiesConfig = Field(ProxiesConfig(), description="stand-ins from data packages")
     grid: GridConfig = Field(GridConfig(), description="the target grid")
     drivers: DriversConfig
     attributes: AttributesConfig = Field(AttributesConfig(), description="attributes")

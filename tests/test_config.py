@@ -78,12 +78,12 @@ def test_schema_and_table_are_in_step_with_the_models():
     assert "`train.n_members`" in option_table()
 
 
-@pytest.mark.parametrize("name", ["test", "fluxnet_ch4", "smud"])
+@pytest.mark.parametrize("name", ["test", "fluxnet_ch4", "smud", "real_normals"])
 def test_each_configuration_of_the_project_is_valid(name):
     assert read_config(ROOT / "config/config.yaml", ROOT / f"config/{name}.yaml").run.name == name
 
 
-@pytest.mark.parametrize("name", ["fluxnet_ch4", "smud"])
+@pytest.mark.parametrize("name", ["fluxnet_ch4", "smud", "real_normals"])
 def test_a_real_run_names_no_file_of_the_demo(name):
     config = read_config(ROOT / "config/config.yaml", ROOT / f"config/{name}.yaml")
     assert "results/demo" not in config.model_dump_json()

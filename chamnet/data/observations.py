@@ -73,7 +73,8 @@ def read_emission(
     towers : options of the section ``towers``
     driver_names : CF names
     years : first and last year of drivers, or all between; fluxes of others are dropped
-        and counted
+        and counted; towers with drivers of their own have ``towers["first_year"]`` to
+        ``["last_year"]`` instead, where these are set
     cells, drivers : manifests of cells, and of drivers by year
         Without them, or with ``towers["drivers"] = "tower"``, places have the drivers of
         their own tower; without cells they have no attributes.
@@ -86,8 +87,8 @@ def read_emission(
         If a tower is far from any land cell.
     """
     _require_options(towers, ("folder", "sites"), section="towers")
-    years = list(range(min(years), max(years) + 1))
     is_own = towers.get("drivers") == "tower" or not drivers
+    years = _years_of_towers(towers, years=years, is_own=is_own)
     found = read_towers(
         folder=towers["folder"],
         sites=towers["sites"],
@@ -252,6 +253,17 @@ def _window_variables(windows: pd.DataFrame, *, target: str) -> dict[str, Any]:
             values = values.astype(np.int32)
         variables[name] = ("window", values, attrs)
     return variables
+
+
+def _years_of_towers(towers: Mapping[str, Any], *, years: Sequence[int], is_own: bool) -> list[int]:
+    chosen = [towers.get("first_year"), towers.get("last_year")]
+    if not is_own:
+        chosen = [None, None]  # places have the years of the reanalysis
+    first = min(years) if chosen[0] is None else chosen[0]
+    last = max(years) if chosen[1] is None else chosen[1]
+    if last < first:
+        raise InputError(f"towers.last_year {last} is before towers.first_year {first}")
+    return list(range(first, last + 1))
 
 
 def _require_near(places: pd.DataFrame, excess: np.ndarray) -> None:

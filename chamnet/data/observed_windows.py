@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from chamnet.data.chambers import UNKNOWN_YEAR, Chambers
-from chamnet.data.towers import MEASURED, Tower
+from chamnet.data.tower_columns import MEASURED
+from chamnet.data.towers import Tower
 from chamnet.timeaxis import N_MONTHS, month_lengths, require_calendar
 from chamnet.units import nmol_m2_s_to_kg_m2_s
 

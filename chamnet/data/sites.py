@@ -2,8 +2,10 @@
 
 import csv
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
@@ -17,6 +19,7 @@ SITE_ALIASES = {
     "Longitude": "LON",
     "Site Classification": "SITE_CLASSIFICATION",
     "Data Policy": "POLICY",
+    "DATA_POLICY": "POLICY",
     "FLUXNET-CH4_DATA_POLICY": "POLICY",
 }
 
@@ -59,15 +62,39 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a CSV")
+    return parse_table(lambda: path.open(encoding="utf-8-sig", newline=""), source=str(path))
+
+
+def parse_table(
+    open_text: Callable[[], AbstractContextManager[TextIO]], *, source: str, n_comments: int = 0
+) -> pd.DataFrame:
+    """Rows of a text parted by commas, with decimal points.
+
+    Parameters
+    ----------
+    open_text : opens the text, which is read twice: its head, and all of it
+    source : for messages
+    n_comments : lines before the header
+
+    Raises
+    ------
+    InputError
+        If it is parted by something else, or its rows do not fit its header.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = list(itertools.islice(csv.reader(file), 2))
-        table = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
+        with open_text() as file:
+            head = list(itertools.islice(csv.reader(file), n_comments, n_comments + 2))
+        with open_text() as file:
+            table = pd.read_csv(file, low_memory=False, skiprows=n_comments)
+    except InputError:
+        raise
     except (ValueError, csv.Error, pd.errors.ParserError) as error:  # of text, and of an empty file
-        raise InputError(f"{path}: cannot be read as a table parted by commas: {error}") from error
+        raise InputError(
+            f"{source}: cannot be read as a table parted by commas: {error}"
+        ) from error
     if len(head) == 2 and (len(head[0]) < 2 or len(head[1]) > len(head[0])):
         raise InputError(
-            f"{path}: the first row {head[1][:4]} does not fit the header of {len(head[0])} "
+            f"{source}: the first row {head[1][:4]} does not fit the header of {len(head[0])} "
             "columns, expected values parted by commas with decimal points (a decimal comma?)"
         )
     return table

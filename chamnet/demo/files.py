@@ -156,7 +156,15 @@ def write_raster(
         raster.update_tags(units=units, comment=comment)
 
 
-def write_wetlands(path: Path, share: np.ndarray, grid: Grid, *, months: np.ndarray | None) -> None:
+def write_wetlands(
+    path: Path,
+    share: np.ndarray,
+    grid: Grid,
+    *,
+    months: np.ndarray | None,
+    title: str = "Wetland extent of the chamnet demo world",
+    comment: str = SYNTHETIC,
+) -> None:
     """Write a wetland map in the layout of WAD2M: Fw(time, lat, lon), or Fw(lat, lon).
 
     Parameters
@@ -166,12 +174,13 @@ def write_wetlands(path: Path, share: np.ndarray, grid: Grid, *, months: np.ndar
         Of the cell area.
     grid : of the map
     months : (time,) datetime64[M]; None for a static map
+    title, comment : what the file is, and is not
     """
     dims = ("lat", "lon") if months is None else ("time", "lat", "lon")
     attrs = {
         "long_name": "wetland fraction of the grid cell's area",
         "units": "1",
-        "comment": f"{SYNTHETIC}; a proxy: MODIS MCD12C1 permanent wetland plus wetness "
+        "comment": f"{comment}; a proxy: MODIS MCD12C1 permanent wetland plus wetness "
         "(precipitation - evapotranspiration, flatness), scaled once to a total area",
     }
     data = xr.Dataset(
@@ -180,7 +189,7 @@ def write_wetlands(path: Path, share: np.ndarray, grid: Grid, *, months: np.ndar
             "lat": ("lat", grid.latitude, {"units": "degrees_north", "standard_name": "latitude"}),
             "lon": ("lon", grid.longitude, {"units": "degrees_east", "standard_name": "longitude"}),
         },
-        attrs={"title": "Wetland extent of the chamnet demo world", "comment": SYNTHETIC},
+        attrs={"title": title, "comment": comment},
     )
     encoding = {"Fw": {"zlib": True, "complevel": 1, "_FillValue": np.float32(np.nan)}}
     if months is not None:

@@ -181,6 +181,25 @@ def build_static_extent(fine: Climate) -> np.ndarray:
     return scale_to_total(share, cap=fine.soil, area=area, total_m2=STATIC_TOTAL_M2)
 
 
+def build_season(surplus: np.ndarray, thawed: np.ndarray) -> np.ndarray:
+    """Factor of each month on the wetland share, about 1, of the shape of ``surplus``.
+
+    Parameters
+    ----------
+    surplus : (month, ...), mm per day
+        Precipitation less potential evapotranspiration, from a January on.
+    thawed : (month, ...), 0 to 1
+        Share of the month with thawed topsoil; frozen wetlands do not show.
+    """
+    wetness = np.zeros_like(surplus)
+    memory = surplus[:12].mean(axis=0)
+    for month in (*range(12), *range(len(surplus))):  # the first year twice: it spins up
+        memory = 0.6 * memory + 0.4 * surplus[month]
+        wetness[month] = memory
+    anomaly = (wetness - wetness.mean(axis=0)) / 2.5
+    return (1 + 0.5 * np.tanh(anomaly)) * (0.35 + 0.65 * thawed)
+
+
 def build_monthly_extent(
     fine: Climate,
     ground: Ground,
@@ -203,17 +222,11 @@ def build_monthly_extent(
 
     Notes
     -----
-    Extent follows a memory of the surplus of the last months, so that it has seasons and
-    years.
+    Extent follows a memory of the surplus of the last months (``build_season``), so that it has
+    seasons and years.
     """
     base = block_mean(wetland_potential(fine, kind="monthly"), fine.grid, grid)
-    wetness = np.zeros_like(surplus)
-    memory = surplus[:12].mean(axis=0)
-    for month in (*range(12), *range(len(surplus))):  # the first year twice: it spins up
-        memory = 0.6 * memory + 0.4 * surplus[month]
-        wetness[month] = memory
-    anomaly = (wetness - wetness.mean(axis=0)) / 2.5
-    season = (1 + 0.5 * np.tanh(anomaly)) * (0.35 + 0.65 * thawed)
+    season = build_season(surplus, thawed)
     share = np.zeros((len(surplus), base.size))
     share[:, ground.index] = base.ravel()[ground.index] * season
     cap = np.zeros(base.size)

@@ -199,13 +199,20 @@ def build_applicability(
     InputError
         If a driver or attribute of the places is not among the cells', or as
         `fit_applicability`.
+
+    Notes
+    -----
+    Places whose record has no year with drivers in every month have no climate: they are
+    left out of the comparison and counted.
     """
     places, grid = open_store(observations), open_store(cells)
     names = [str(name) for name in places["driver"].values]
     attributes = [str(name) for name in places["attribute"].values]
+    features = _place_features(places)
+    is_known = _has_climate(features, places["place"].values)
     fitted = fit_applicability(
-        _place_features(places),
-        places["cluster"].values,
+        features[is_known],
+        places["cluster"].values[is_known],
         names=[*attributes, *(f"{kind} of {n}" for kind in ("mean", "season") for n in names)],
     )
     known = [str(name) for name in grid["attribute"].values]
@@ -219,7 +226,7 @@ def build_applicability(
     inside = np.where(np.isfinite(index), index <= fitted.threshold, np.nan)
     logger.info(
         "applicability: %d of %d cells inside, threshold %.3f, %d places",
-        np.nansum(inside), index.size, fitted.threshold, places.sizes["place"],
+        np.nansum(inside), index.size, fitted.threshold, is_known.sum(),
     )  # fmt: skip
     data = xr.Dataset(
         {
@@ -227,7 +234,7 @@ def build_applicability(
             "applicability": ("cell", inside.astype(np.float32), {"units": "1"}),
         },
         coords={name: ("cell", grid[name].values) for name in ("latitude", "longitude")},
-        attrs={"threshold": fitted.threshold, "n_places": int(places.sizes["place"])},
+        attrs={"threshold": fitted.threshold, "n_places": int(is_known.sum())},
     )
     return write_store(data, store, digest=digest)
 
@@ -242,6 +249,17 @@ def _place_features(places: xr.Dataset) -> np.ndarray:
         axis=1,
     )
     return np.concatenate([places["attributes"].values, _mean_over_known(climate, 1)], axis=1)
+
+
+def _has_climate(features: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Which places have all features; one whose record lacks a month has no climate."""
+    is_known = np.isfinite(features).all(axis=1)
+    if not is_known.all():
+        logger.info(
+            "applicability: %d of %d places have no year with drivers in every month, left out: %s",
+            *((~is_known).sum(), is_known.size, ", ".join(map(str, places[~is_known][:5]))),
+        )
+    return is_known
 
 
 def _cell_climate(years: Sequence[xr.Dataset], names: Sequence[str]) -> np.ndarray:

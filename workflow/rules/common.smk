@@ -53,9 +53,18 @@ def plain(values):
     return [value.model_dump(mode="json") for value in values]
 
 
+def made():
+    """Manifests of inputs that the run makes itself, by their folder: before they are read."""
+    demo, proxies = options.demo, options.proxies
+    found = {demo.folder: f"{demo.folder}/world.json"} if demo else {}
+    if proxies.folder:
+        found[proxies.folder] = f"{proxies.folder}/proxies.json"
+    return found
+
+
 def world():
-    """Manifest of the demo world, where the run has one: its files are made before they are read."""
-    return [f"{options.demo.folder}/world.json"] if options.demo else []
+    """Manifests of the demo world and of stand-ins, where the run has them."""
+    return list(made().values())
 
 
 def truth():
@@ -74,12 +83,13 @@ def by_target(paths):
 def listing(*paths):
     """Digest of the files of a source, so that a change in one of them reruns a rule.
 
-    Files of the demo world are known by its manifest; here only what was changed since.
+    Files that the run makes are known by their manifest; here only what was changed since.
     """
     found = {}
     for path in filter(None, paths):
-        if options.demo and Path(path).is_relative_to(options.demo.folder):
-            found[str(path)] = changed_since(path, world()[0])
+        manifest = next((m for f, m in made().items() if Path(path).is_relative_to(f)), None)
+        if manifest:
+            found[str(path)] = changed_since(path, manifest)
         else:
             try:
                 found[str(path)] = digest_of_listing(path)
