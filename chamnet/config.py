@@ -149,7 +149,9 @@ class WetlandsConfig(Section):
 class TowersConfig(Section):
     """Towers: methane emission."""
 
-    folder: str | None = Field(None, description="folder of FLUXNET-CH4 daily files")
+    folder: str | None = Field(
+        None, description="folder of FLUXNET-CH4 or AmeriFlux BASE files; zips too"
+    )
     sites: str | None = Field(
         None, description="site table: SITE_ID, LAT, LON, SITE_CLASSIFICATION"
     )
@@ -170,7 +172,11 @@ class TowersConfig(Section):
         1000.0, description="daily fluxes above are dropped and counted"
     )
     flux_units: Literal["nmol m-2 s-1", "mg C m-2 d-1"] = Field(
-        "nmol m-2 s-1", description="unit of the daily FCH4 columns"
+        "nmol m-2 s-1",
+        description="unit of the daily FCH4 columns, where no half-hourly file of the site tells",
+    )
+    min_coverage: float = Field(
+        0.25, gt=0, le=1, description="share of a day's half-hours that make a measured day"
     )
     cluster_km: float = Field(100.0, ge=0, description="sites within this distance share a cluster")
 

@@ -73,11 +73,13 @@ def build_days(
         mean[name] = mean[name].where(
             share[name] >= (DRIVER_COVERAGE if is_driver else min_coverage)
         )
-    n_few = int((share[MEASURED_COLUMN].between(0, min_coverage, inclusive="neither")).sum())
+    few = share.get(MEASURED_COLUMN, pd.Series(dtype=float)).between(
+        0, min_coverage, inclusive="neither"
+    )
     logger.info(
         "towers: %s: %d half-hours made %d days; %d days have a flux in less than %g of their "
         "steps, and so none",
-        *(source, len(values), len(mean), n_few, min_coverage),
+        *(source, len(values), len(mean), few.sum(), min_coverage),
     )
     return mean.assign(TIMESTAMP=mean.index.strftime("%Y%m%d")).reset_index(drop=True)
 
