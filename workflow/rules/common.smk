@@ -87,7 +87,9 @@ def listing(*paths):
     """
     found = {}
     for path in filter(None, paths):
-        manifest = next((m for f, m in made().items() if Path(path).is_relative_to(f)), None)
+        manifest = next(
+            (m for f, m in made().items() if Path(path).is_relative_to(f)), None
+        )
         if manifest:
             found[str(path)] = changed_since(path, manifest)
         else:

@@ -1,0 +1,115 @@
+"""Options of the inputs that lie in place: maps, towers and chambers."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from chamnet.config_products import Name, Section
+
+
+class ProxiesConfig(Section):
+    """Stand-ins from data packages: land cover, elevation and a proxy of wetland extent."""
+
+    folder: str | None = Field(
+        None, description="folder the stand-ins are written to; null: you bring your own"
+    )
+    step_deg: Literal[0.25, 0.5] = Field(
+        0.5, description="width of the pixels of elevation and wetlands, degrees"
+    )
+
+
+class AttributeSource(Section):
+    """A raster of something that does not change in time."""
+
+    name: Name = Field(description="name of the attribute, or prefix of its classes")
+    path: str = Field(description="GeoTIFF of any CRS, or NetCDF")
+    variable: str | None = Field(None, description="variable, where the file is a NetCDF")
+    kind: Literal["continuous", "fractions"] = Field(
+        "continuous", description="area mean, or area fraction of each class"
+    )
+    scale: float = Field(1.0, description="factor that the stored number is multiplied with")
+    units: str = Field("1", description="units after scaling")
+    classes: dict[str, list[int]] = Field(
+        {}, description="for fractions: name of each group and the codes in it"
+    )
+
+
+class AttributesConfig(Section):
+    """What does not change at a place or a cell."""
+
+    sources: list[AttributeSource] = Field([], description="rasters, replaced whole")
+    land_fraction: str | None = Field(
+        None, description="raster of land fraction; None: from land_cover"
+    )
+    land_cover: str | None = Field(
+        None, description="raster of IGBP classes, 0 or 17 = water, 15 = ice"
+    )
+
+
+class WetlandSource(Section):
+    """A map of wetland extent."""
+
+    name: Name = Field(description="name of the extent in every product")
+    path: str = Field(description="NetCDF")
+    variable: str = Field("Fw", description="variable of the wetland fraction")
+    kind: Literal["monthly", "climatology", "static"] = Field(
+        "monthly", description="each month of each year, 12 months of any year, or one map"
+    )
+
+
+class WetlandsConfig(Section):
+    """Wetland extent; every map gives budgets of its own."""
+
+    sources: list[WetlandSource] = Field([], description="maps, replaced whole")
+
+
+class TowersConfig(Section):
+    """Towers: methane emission."""
+
+    folder: str | None = Field(
+        None, description="folder of FLUXNET-CH4 or AmeriFlux BASE files; zips too"
+    )
+    sites: str | None = Field(
+        None, description="site table: SITE_ID, LAT, LON, SITE_CLASSIFICATION"
+    )
+    licences: str | None = Field(None, description="table of data policy and DOI by site")
+    drivers: Literal["reanalysis", "tower"] = Field(
+        "reanalysis", description="where the places' drivers come from; cells have reanalysis only"
+    )
+    first_year: int | None = Field(
+        None, ge=1800, le=2200, description="first year read, with drivers: tower; null: drivers'"
+    )
+    last_year: int | None = Field(
+        None, ge=1800, le=2200, description="last year read, with drivers: tower; null: drivers'"
+    )
+    lowest_nmol_m2_s: float = Field(
+        -200.0, description="daily fluxes below are dropped and counted"
+    )
+    highest_nmol_m2_s: float = Field(
+        1000.0, description="daily fluxes above are dropped and counted"
+    )
+    flux_units: Literal["nmol m-2 s-1", "mg C m-2 d-1"] = Field(
+        "nmol m-2 s-1",
+        description="unit of the daily FCH4 columns, where no half-hourly file of the site tells",
+    )
+    min_coverage: float = Field(
+        0.25, gt=0, le=1, description="share of a day's half-hours that make a measured day"
+    )
+    cluster_km: float = Field(100.0, ge=0, description="sites within this distance share a cluster")
+
+
+class ChambersConfig(Section):
+    """Chambers: methane consumption of upland soil."""
+
+    path: str | None = Field(None, description="table of monthly means")
+    kind: Literal["smud", "plain"] = Field("smud", description="layout of the table")
+    highest_ug_c_m2_h: float = Field(
+        250.0, gt=0, description="rows with any month beyond, either sign, are dropped and counted"
+    )
+    normals: str | None = Field(
+        None,
+        description="NetCDF of monthly normals that gives the drivers where there is no reanalysis",
+    )
+    cluster_km: float = Field(
+        100.0, ge=0, description="places within this distance share a cluster"
+    )
