@@ -108,14 +108,9 @@ class SimulateConfig(Section):
         0.3, ge=0, le=2, description="of the log factors that make the parameters another run's"
     )
     climate_spread_k: float = Field(
-        2.0,
-        ge=0,
-        le=10,
-        description="shift of temperature, K, where places' own weather is used again and again",
+        2.0, ge=0, le=10, description="shift of temperature, K, where towers' weather is repeated"
     )
-    window_days: int | None = Field(
-        None, ge=1, le=366, description="length of the windows of simulated flux; None: months"
-    )
+    window_days: int | None = Field(None, ge=1, le=366, description="of windows; None: months")
 
 
 class ModelConfig(Section):
