@@ -30,7 +30,7 @@ from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predic
 logger = logging.getLogger(__name__)
 
 PRIOR_STREAM = 7  # of the seed; the truth draws from the seed itself
-PLACES_TOGETHER = 256  # of a batch, which bounds the memory
+PLACES_TOGETHER = 512  # of a batch, which bounds the memory
 SYNTHETIC = "synthetic"
 
 
