@@ -91,7 +91,11 @@ class Setting:
             ),
         )
         batcher = batches.Batcher(
-            cells_per_batch=64, device=device, precision=self.options.precision
+            cells_per_batch=None,
+            most=CELLS_PER_SHARD,
+            device=device,
+            precision=self.options.precision,
+            threads=self.options.threads,
         )
         return inputs, members, batcher
 

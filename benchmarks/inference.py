@@ -120,14 +120,14 @@ def measure_network(setting: Setting) -> dict:
 
 def measure_disk(setting: Setting) -> dict:
     """(c) Reading drivers and contexts, and writing fluxes, of the pipeline, alone."""
-    from chamnet.inference import predict
+    from chamnet.inference import ensemble, predict
 
     def give_zeros(inputs: Any, data: Any, members: dict, batcher: Any, *, daily: bool) -> Any:
         zeros = np.zeros((len(data[0]), len(members), 12), np.float32)
-        return predict._regions((zeros,)), 0
+        return ensemble.build_regions((zeros,)), 0
 
     setting.inputs()
-    predict._predict = give_zeros
+    predict.predict_cells = give_zeros
     seconds = time_of(lambda: setting.predict(setting.folder / "fluxes" / "zeros.zarr"))
     return seconds | {"work": setting.n_member_cell_days}
 
@@ -136,7 +136,7 @@ def measure_loop(setting: Setting) -> dict:
     """(d) One cell at a time, one member at a time."""
     import torch
 
-    from chamnet.inference.predict import mean_by_month
+    from chamnet.inference.ensemble import mean_by_month
     from chamnet.timeaxis import month_lengths
 
     inputs, members, _ = setting.inputs()
@@ -166,7 +166,7 @@ def measure_apply_ufunc(setting: Setting) -> dict:
     import torch
     import xarray as xr
 
-    from chamnet.inference.predict import mean_by_month
+    from chamnet.inference.ensemble import mean_by_month
     from chamnet.timeaxis import month_lengths
 
     inputs, members, batcher = setting.inputs()

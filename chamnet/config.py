@@ -192,10 +192,10 @@ class PredictConfig(Section):
         4, ge=0, le=50, description="earlier years read; those of training at most"
     )
     mode: Mode = Field("zero_shot", description="context mode of grid cells")
-    cells_per_batch: int = Field(
-        64,
+    cells_per_batch: int | None = Field(
+        None,
         ge=1,
-        description="cells a forward pass takes; 64 fit a CPU's cache, a GPU takes thousands; "
+        description="cells a forward pass takes; None: 64 on a CPU, 4096 on a GPU; "
         "bits depend on it",
     )
     precision: Literal["float32", "bfloat16"] = Field(
@@ -205,6 +205,13 @@ class PredictConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: CUDA where there is one"
     )
+    engine: str = Field(
+        "threads",
+        pattern=r"^(threads|(local|slurm|pbs|lsf|sge|oar|htcondor):[1-9]\d*|\w+://.+)$",
+        description="dask within a job: threads; local:N processes; slurm:N (pbs, lsf, sge, oar, "
+        "htcondor) jobs of dask-jobqueue; or a scheduler's address, tcp://host:port",
+    )
+    tiles: int = Field(1, ge=1, le=100, description="jobs that share the cells of a predicted year")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

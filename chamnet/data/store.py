@@ -11,10 +11,8 @@ import hashlib
 import itertools
 import os
 import shutil
-import socket
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,9 @@ import xarray as xr
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from chamnet.data.locks import StoreLock
 from chamnet.errors import StoreError
 from chamnet.provenance import digest_of_values, environment, read_json, write_json
-
-LOCK_SILENCE_S = 900  # a lock of another host without a sign of life for so long is stale
 
 
 def manifest_path(store: str | os.PathLike) -> Path:
@@ -48,37 +45,22 @@ class StoreWriter:
         self.store = Path(store).with_suffix(".zarr")
         self.digest = digest
         self.parts = self.store.with_suffix(".parts")
-        self._lock = self.store.with_suffix(".lock")
+        self._lock = StoreLock(self.store, digest=digest)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the store; refused while a living job of another digest holds it.
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the store, with other jobs of this digest; refused while one of another lives.
 
         Raises
         ------
         StoreError
-            If it is; the message names host and process.
+            If it is; the message names job, process and host.
         """
-        holder = read_json(self._lock) if self._lock.exists() else None
-        if holder and holder["digest"] != self.digest and _is_alive(holder, self._lock):
-            raise StoreError(
-                f"{self.store} is being written by process {holder['process']} on "
-                f"{holder['host']} with other inputs or options; wait for it, or end it"
-            )
-        write_json(self._lock, self._holder())
-        try:
-            yield
-        finally:
-            if self._lock.exists() and read_json(self._lock) == self._holder():
-                self._lock.unlink(missing_ok=True)
-
-    def _holder(self) -> dict[str, Any]:
-        return {"digest": self.digest, "host": socket.gethostname(), "process": os.getpid()}
+        return self._lock.held()
 
     def begin(
         self, template: xr.Dataset, *, chunks: Mapping[str, int], shards: Mapping[str, int]
     ) -> None:
-        """Lay out the store, unless a job of this digest already did.
+        """Lay out the store, unless a job of this digest already did, or finished it.
 
         Parameters
         ----------
@@ -87,8 +69,13 @@ class StoreWriter:
         chunks, shards : sizes by dim
             Of the inner chunks and of the shards; dims not named are one chunk.
         """
-        if self._is_begun():
-            return
+        with self._lock.alone():
+            if not (self._is_begun() or self._is_finished()):
+                self._lay_out(template, chunks=chunks, shards=shards)
+
+    def _lay_out(
+        self, template: xr.Dataset, *, chunks: Mapping[str, int], shards: Mapping[str, int]
+    ) -> None:
         manifest_path(self.store).unlink(missing_ok=True)
         shutil.rmtree(self.store, ignore_errors=True)
         shutil.rmtree(self.parts, ignore_errors=True)
@@ -115,15 +102,15 @@ class StoreWriter:
         return begun.exists() and read_json(begun)["digest"] == self.digest
 
     def _is_finished(self) -> bool:
-        """Whether another job of this digest finished the store meanwhile."""
+        """Whether a job of this digest, perhaps another, finished the store."""
         manifest = manifest_path(self.store)
         return not self._is_begun() and (
             manifest.exists() and read_json(manifest)["digest"] == self.digest
         )
 
     def is_written(self, name: str) -> bool:
-        """Whether the region of this name was finished, now or before a kill."""
-        return (self.parts / f"region-{name}.json").exists()
+        """Whether the region of this name was finished, now, before a kill or by another job."""
+        return (self.parts / f"region-{name}.json").exists() or self._is_finished()
 
     def write(self, name: str, region: xr.Dataset, *, at: Mapping[str, slice]) -> None:
         """Write a region of whole shards, then its marker.
@@ -133,10 +120,12 @@ class StoreWriter:
         StoreError
             If the region does not begin and end on edges of shards, or of the store.
         """
-        if self._is_finished():
-            return
-        if self._lock.exists():
-            os.utime(self._lock)  # a sign of life
+        with self._lock.alone(shared=True):
+            if not self._is_finished():
+                self._write(name, region, at=at)
+
+    def _write(self, name: str, region: xr.Dataset, *, at: Mapping[str, slice]) -> None:
+        self._lock.give_sign_of_life()
         sizes = xr.open_zarr(self.store, consolidated=False, chunks=None).sizes
         self._check_aligned(at, sizes)
         data = region.drop_vars(list(region.coords))  # written with the template
@@ -164,8 +153,12 @@ class StoreWriter:
         StoreError
             If a region is not written.
         """
-        if self._is_finished():
-            return manifest_path(self.store)
+        with self._lock.alone():
+            return (
+                manifest_path(self.store) if self._is_finished() else self._finish(regions, extra)
+            )
+
+    def _finish(self, regions: list[str], extra: Mapping[str, Any] | None) -> Path:
         missing = [name for name in regions if not self.is_written(name)]
         if missing:
             raise StoreError(
@@ -307,19 +300,3 @@ def _consolidate(store: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(store)
-
-
-def _is_alive(holder: Mapping[str, Any], lock: Path) -> bool:
-    if holder["host"] != socket.gethostname():
-        return time.time() - lock.stat().st_mtime < LOCK_SILENCE_S
-    return Path("/proc", str(holder["process"])).exists() or _answers(holder["process"])
-
-
-def _answers(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,10 +6,13 @@ for; memory that runs out halves the batch.
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +23,14 @@ from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
+CELLS_PER_BATCH = {"cpu": 64, "cuda": 4096}  # 64 fit a processor's cache
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc, malloc.h
 LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
 KEPT_BYTES = 512 * 1024**2
+# Shards that are computed at once by a process: a CPU's threads are torch's own; a GPU takes
+# the next shard's numbers on one stream while it computes on the other.
+TURNS = {"cpu": threading.Semaphore(1), "cuda": threading.Semaphore(2)}
+_halving = threading.Lock()
 
 
 def set_up_torch(*, threads: int, device: str) -> torch.device:
@@ -36,8 +44,9 @@ def set_up_torch(*, threads: int, device: str) -> torch.device:
     return torch.device(device)
 
 
+@functools.cache
 def _keep_freed_memory() -> None:
-    """Let the C library reuse a batch's memory for the next one.
+    """Let the C library reuse a batch's memory for the next one, in all threads.
 
     By default it gives large arrays back at once, and the kernel hands them out again page
     by page: half the time of a forward pass of 512 cells (benchmarks/inference.py).
@@ -46,6 +55,7 @@ def _keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_ARENA_MAX, 1)
 
 
 def load_members(
@@ -112,15 +122,31 @@ class Batcher:
     Parameters
     ----------
     cells_per_batch : rows of a forward pass; halved for good when memory runs out
+        None takes what suits the device.
+    most : rows that are ever there
     device : where the tensors go
     precision : float32 or bfloat16, of the matrix products
+    threads : of torch, also where the batcher is sent to another process
     """
 
-    def __init__(self, *, cells_per_batch: int, device: torch.device, precision: str) -> None:
-        self.cells_per_batch = cells_per_batch
+    def __init__(
+        self,
+        *,
+        cells_per_batch: int | None,
+        most: int,
+        device: torch.device,
+        precision: str,
+        threads: int,
+    ) -> None:
+        self.cells_per_batch = min(cells_per_batch or CELLS_PER_BATCH[device.type], most)
         self.device = device
         self.precision = precision
+        self.threads = threads
         self.n_halvings = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        set_up_torch(threads=self.threads, device=self.device.type)
 
     def note(self, **counts: int) -> dict[str, int]:
         """Counts of a shard, with the batch size that it was computed with."""
@@ -136,24 +162,33 @@ class Batcher:
         function : of one tensor an array, (cell, ...); gives tensors (cell, ...)
         arrays : (cell, ...)
         """
-        n_rows, start = len(arrays[0]), 0
-        parts: list[tuple[np.ndarray, ...]] = []
-        while start < n_rows:
-            stop = min(start + self.cells_per_batch, n_rows)
-            try:
-                outputs = self._run(function, [array[start:stop] for array in arrays])
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or self.cells_per_batch == 1:
-                    raise
-                self._halve()
-                continue
-            parts.append(tuple(output[: stop - start] for output in outputs))
-            start = stop
+        with TURNS[self.device.type], _own_stream(self.device):
+            parts = list(self._map(function, arrays))
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
 
-    def _halve(self) -> None:
-        self.cells_per_batch //= 2
-        self.n_halvings += 1
+    def _map(
+        self, function: Callable[..., tuple[torch.Tensor, ...]], arrays: Sequence[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        n_rows, start = len(arrays[0]), 0
+        while start < n_rows:
+            size = self.cells_per_batch
+            stop = min(start + size, n_rows)
+            try:
+                outputs = self._run(function, [_pad(array[start:stop], size) for array in arrays])
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error) or size == 1:
+                    raise
+                self._halve(size)
+                continue
+            yield tuple(output[: stop - start] for output in outputs)
+            start = stop
+
+    def _halve(self, size: int) -> None:
+        with _halving:  # two shards that fail at one size halve it once
+            if self.cells_per_batch < size:
+                return
+            self.cells_per_batch = size // 2
+            self.n_halvings += 1
         logger.warning(
             "out of memory: going on with batches of %d cells; bits may differ from a run "
             "that never met this", self.cells_per_batch,
@@ -169,9 +204,7 @@ class Batcher:
             torch.inference_mode(),
             torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half),
         ):
-            outputs = function(
-                *(self._to_device(_pad(array, self.cells_per_batch)) for array in rows)
-            )
+            outputs = function(*map(self._to_device, rows))
         return [output.float().cpu().numpy() for output in outputs]
 
     def _to_device(self, array: np.ndarray) -> torch.Tensor:
@@ -179,6 +212,15 @@ class Batcher:
         if self.device.type != "cuda":
             return tensor
         return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+def _own_stream(device: torch.device) -> contextlib.AbstractContextManager:
+    """A stream of CUDA for a shard, so that its transfers go beside another's computing."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
+    return torch.cuda.stream(stream)
 
 
 def _pad(rows: np.ndarray, n_rows: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Year embeddings of every cell: each year is read once and encoded by every member."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -18,17 +19,16 @@ from chamnet.data.context import (
 )
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.inference.engine import Progress, run_shards
 from chamnet.inference.inputs import read_attribute_names, read_names
 from chamnet.inference.shards import (
     DriverYear,
-    Progress,
     Shard,
     check_same_cells,
     is_finished,
     open_driver_year,
     read_notes,
     region_of,
-    stream_shards,
     write_note,
 )
 from chamnet.model.member import Member
@@ -43,10 +43,11 @@ def embed_year(
     drivers: str | os.PathLike,
     cells: str | os.PathLike,
     checkpoints: Sequence[str | os.PathLike],
-    cells_per_batch: int = 64,
+    cells_per_batch: int | None = None,
     precision: str = "float32",
     device: str = "auto",
     threads: int = 1,
+    engine: str = "threads",
 ) -> Path:
     """Encode one year of drivers of every cell with every member.
 
@@ -61,10 +62,11 @@ def embed_year(
     drivers : manifest of the drivers of the year, (cell, time)
     cells : manifest of the cells
     checkpoints : of the members, each in a folder of the member's name
-    cells_per_batch : cells of a forward pass
+    cells_per_batch : cells of a forward pass; None takes what suits the device
     precision : float32 or bfloat16
     device : auto, cpu or cuda
     threads : of torch
+    engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
 
     Returns
     -------
@@ -76,6 +78,8 @@ def embed_year(
         If a checkpoint was trained for other drivers or attributes.
     GridError
         If drivers and cells are not of the same places.
+    ConfigError
+        If there is no such engine.
     """
     store = context_store(manifest, checkpoints)
     others = other_context_folders(manifest, store.parent.name)
@@ -96,56 +100,61 @@ def embed_year(
     year = open_driver_year(drivers, names=next(iter(members.values())).driver_names)
     check_same_cells(year.data, open_store(cells), source=str(drivers))
     batcher = Batcher(
-        cells_per_batch=min(cells_per_batch, year.cells_per_shard),
+        cells_per_batch=cells_per_batch,
+        most=year.cells_per_shard,
         device=place,
         precision=precision,
+        threads=threads,
     )
-    _write_embeddings(StoreWriter(store, digest=digest), year, members, batcher)
+    _write_embeddings(Embedding(year, members, batcher, StoreWriter(store, digest=digest)), engine)
     return write_pointer(manifest, store)
 
 
-def _write_embeddings(
-    writer: StoreWriter, year: DriverYear, members: Mapping[str, Member], batcher: Batcher
-) -> None:
-    any_member = next(iter(members.values()))
+@dataclasses.dataclass(frozen=True)
+class Embedding:
+    """A year's work: its drivers, what is run on them, and the store of what comes out."""
+
+    year: DriverYear
+    members: Mapping[str, Member]
+    batcher: Batcher
+    writer: StoreWriter
+
+    def run(self, shard: Shard) -> None:
+        """Embed a shard's cells."""
+        region, n_nan = _embed(self.year.read(shard), self.members, self.batcher)
+        write_note(self.writer, shard, self.batcher.note(n_cells_nan=n_nan))
+        self.writer.write(shard.name, region, at=region_of(region, shard))
+
+
+def _write_embeddings(work: Embedding, engine: str) -> None:
+    year, writer, any_member = work.year, work.writer, next(iter(work.members.values()))
     template = build_context_template(
         year.data,
         year=int(year.data["time"].dt.year[0]),
-        members=list(members),
+        members=list(work.members),
         n_embedding=any_member.n_embedding,
         n_season=any_member.n_season,
     )
-    names = [shard.name for shard in year.shards]
     with writer.locked():
         size = {"cell": year.cells_per_shard}
         writer.begin(template, chunks=size, shards=size)
-        _write_shards(writer, year, members, batcher)
-        notes = read_notes(writer, year.shards)
+        waiting = [shard for shard in year.shards if not writer.is_written(shard.name)]
+        progress = Progress(
+            f"embed_year {writer.store.stem}",
+            n_cells=year.data.sizes["cell"],
+            n_left=sum(shard.n_cells for shard in waiting),
+            n_days=year.data.sizes["time"],
+        )
+        run_shards(work, waiting, engine=engine, progress=progress.add)
+        names = [shard.name for shard in year.shards]
+        notes = read_notes(writer, names)
         if notes["n_cells_nan"]:
             logger.warning("%s: %d cells are NaN", writer.store, notes["n_cells_nan"])
-        extra = notes | {"precision": batcher.precision, "checkpoints": writer.store.parent.name}
+        extra = notes | {
+            "precision": work.batcher.precision,
+            "checkpoints": writer.store.parent.name,
+        }
         writer.finish(regions=names, extra=extra)
-
-
-def _write_shards(
-    writer: StoreWriter, year: DriverYear, members: Mapping[str, Member], batcher: Batcher
-) -> None:
-    n_cells, n_days = year.data.sizes["cell"], year.data.sizes["time"]
-    waiting = [shard for shard in year.shards if not writer.is_written(shard.name)]
-    n_done = n_cells - sum(shard.n_cells for shard in waiting)
-    label = f"embed_year {writer.store.stem}"
-    progress = Progress(label, n_cells=n_cells, n_done=n_done, n_days=n_days)
-
-    def compute(shard: Shard, drivers: np.ndarray) -> xr.Dataset:
-        region, n_nan = _embed(drivers, members, batcher)
-        write_note(writer, shard, batcher.note(n_cells_nan=n_nan))
-        progress.add(shard.n_cells)
-        return region
-
-    def write(shard: Shard, region: xr.Dataset) -> None:
-        writer.write(shard.name, region, at=region_of(region, shard))
-
-    stream_shards(waiting, read=year.read, compute=compute, write=write)
 
 
 def _embed(

@@ -1,30 +1,23 @@
 """Fluxes of every cell and member for one year, from its drivers and contexts."""
 
+import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-import xarray as xr
-
-from chamnet.data.context import ContextShard, context_folder
+from chamnet.data.context import context_folder
 from chamnet.data.fluxes import DAYS_PER_CHUNK, build_daily_template, build_flux_template
-from chamnet.data.store import StoreWriter
+from chamnet.data.store import StoreWriter, manifest_path
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
+from chamnet.inference.engine import Progress, run_shards
+from chamnet.inference.ensemble import predict_cells
 from chamnet.inference.inputs import Inputs, open_inputs, read_attribute_names, read_names
-from chamnet.inference.shards import (
-    Progress,
-    Shard,
-    read_notes,
-    region_of,
-    stream_shards,
-    write_note,
-)
+from chamnet.inference.shards import Shard, is_finished, region_of, write_note
+from chamnet.inference.tiles import finish_stores, open_writers, write_part
 from chamnet.model.member import Member
-from chamnet.timeaxis import month_lengths
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +33,14 @@ def predict_year(
     checkpoints: Sequence[str | os.PathLike],
     calibration: str | os.PathLike | None,
     mode: str | None = "zero_shot",
-    cells_per_batch: int = 64,
+    cells_per_batch: int | None = None,
     precision: str = "float32",
     device: str = "auto",
     threads: int = 1,
     daily: bool = False,
+    engine: str = "threads",
+    tile: int | None = None,
+    n_tiles: int = 1,
 ) -> Path:
     """Predict one year's fluxes of every cell with every member.
 
@@ -66,14 +62,18 @@ def predict_year(
     calibration : its ``mean_factor`` replaces the members' own; None keeps theirs
     mode : context mode; cells have no response
     cells_per_batch : cells of a forward pass; bits depend on it
+        None takes what suits the device.
     precision : float32 or bfloat16
     device : auto, cpu or cuda
     threads : of torch; bits depend on it
     daily : also write daily ensemble mean and spread
+    engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
+    tile, n_tiles : predict the shards of one of so many tiles alone; ``finish_fluxes`` ends
+        the store when all are there; no bit depends on it
 
     Returns
     -------
-    the manifest of the store
+    the manifest of the store; of a tile its part, ``<year>/part-<tile>.json``
 
     Raises
     ------
@@ -81,12 +81,18 @@ def predict_year(
         If a checkpoint was trained for other drivers, attributes, modes or fewer context
         years, or contexts were made by other checkpoints.
     StoreError
-        If drivers or context of the target year are absent.
+        If drivers or context of the target year are absent, or the store is being written
+        with other inputs or options.
     CalendarError
         If the drivers do not cover the year.
     GridError
         If drivers and cells are not of the same places.
+    ConfigError
+        If there is no such engine.
     """
+    if tile is None and is_finished(store, digest):
+        logger.info("%s: finished before", store)
+        return manifest_path(store)
     place = set_up_torch(threads=threads, device=device)
     members = load_members(
         checkpoints,
@@ -106,31 +112,79 @@ def predict_year(
         member=next(iter(members.values())),
     )
     batcher = Batcher(
-        cells_per_batch=min(cells_per_batch, inputs.drivers.cells_per_shard),
+        cells_per_batch=cells_per_batch,
+        most=inputs.drivers.cells_per_shard,
         device=place,
         precision=precision,
+        threads=threads,
     )
-    return _write_fluxes(Path(store), digest, inputs, members, batcher, daily)
+    writers = open_writers(store, digest=digest, daily=daily)
+    shards = inputs.drivers.shards
+    work = Prediction(inputs, members, batcher, writers)
+    with work.begun():
+        if tile is None:
+            work.run_all(shards, engine=engine)
+            names = [shard.name for shard in shards]
+            return finish_stores(writers, names, extra=work.describe())
+        own = shards[tile * len(shards) // n_tiles : (tile + 1) * len(shards) // n_tiles]
+        work.run_all(own, engine=engine)
+        return write_part(writers, tile, n_tiles, [s.name for s in own], extra=work.describe())
 
 
-def _write_fluxes(
-    store: Path,
-    digest: str,
-    inputs: Inputs,
-    members: Mapping[str, Member],
-    batcher: Batcher,
-    daily: bool,
-) -> Path:
-    writers = {"monthly": StoreWriter(store, digest=digest)}
-    if daily:
-        path = store.with_name(f"{store.stem}_daily.zarr")
-        writers["daily"] = StoreWriter(path, digest=digest)
-    with ExitStack() as stack:
-        for writer in writers.values():
-            stack.enter_context(writer.locked())
-        _begin(writers, inputs, members)
-        _write_shards(writers, inputs, members, batcher)
-        return _finish(writers, inputs, batcher)
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A year's work: what is read, what is run on it, and the stores of what comes out.
+
+    Attributes
+    ----------
+    inputs : of the year
+    members : networks by name
+    batcher : runs them
+    writers : of the stores, ``monthly`` and perhaps ``daily``
+    """
+
+    inputs: Inputs
+    members: Mapping[str, Member]
+    batcher: Batcher
+    writers: Mapping[str, StoreWriter]
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Hold the stores, laid out."""
+        with ExitStack() as stack:
+            for writer in self.writers.values():
+                stack.enter_context(writer.locked())
+            _begin(self.writers, self.inputs, self.members)
+            yield
+
+    def run_all(self, shards: Sequence[Shard], *, engine: str) -> None:
+        """Predict those of these shards that are not finished."""
+        writers = self.writers.values()
+        waiting = [s for s in shards if not all(w.is_written(s.name) for w in writers)]
+        progress = Progress(
+            f"predict_year {self.inputs.year}",
+            n_cells=sum(shard.n_cells for shard in shards),
+            n_left=sum(shard.n_cells for shard in waiting),
+            n_days=self.inputs.drivers.data.sizes["time"],
+        )
+        run_shards(self, waiting, engine=engine, progress=progress.add)
+
+    def run(self, shard: Shard) -> None:
+        """Predict a shard's cells."""
+        data, daily = self.inputs.read(shard), "daily" in self.writers
+        regions, n_nan = predict_cells(self.inputs, data, self.members, self.batcher, daily=daily)
+        write_note(self.writers["monthly"], shard, self.batcher.note(n_cells_nan=n_nan))
+        for name, writer in self.writers.items():
+            writer.write(shard.name, regions[name], at=region_of(regions[name], shard))
+
+    def describe(self) -> dict[str, Any]:
+        """What manifests tell beside what is found while computing."""
+        contexts = self.inputs.contexts
+        return {
+            "precision": self.batcher.precision,
+            "n_context_years": len(contexts) - 1,
+            "n_context_years_missing": sum(store is None for store in contexts),
+        }
 
 
 def _begin(
@@ -152,134 +206,3 @@ def _begin(
             chunks={"cell": drivers.cells_per_chunk, "time": DAYS_PER_CHUNK},
             shards={"cell": drivers.cells_per_shard, "time": days},
         )
-
-
-def _finish(writers: Mapping[str, StoreWriter], inputs: Inputs, batcher: Batcher) -> Path:
-    """Close the stores, the monthly one last, as it stands for the job."""
-    shards = inputs.drivers.shards
-    notes = read_notes(writers["monthly"], shards)
-    if notes["n_cells_nan"]:
-        logger.warning(
-            "predict_year %d: %d of %d cells are NaN, for a NaN in drivers or attributes",
-            inputs.year, notes["n_cells_nan"], inputs.drivers.data.sizes["cell"],
-        )  # fmt: skip
-    extra = notes | {
-        "precision": batcher.precision,
-        "n_context_years": len(inputs.contexts) - 1,
-        "n_context_years_missing": sum(store is None for store in inputs.contexts),
-    }
-    regions = [shard.name for shard in shards]
-    manifests = {
-        name: writer.finish(regions=regions, extra=extra)
-        for name, writer in sorted(writers.items())
-    }
-    return manifests["monthly"]
-
-
-def _write_shards(
-    writers: Mapping[str, StoreWriter],
-    inputs: Inputs,
-    members: Mapping[str, Member],
-    batcher: Batcher,
-) -> None:
-    sizes = inputs.drivers.data.sizes
-    waiting = [
-        shard
-        for shard in inputs.drivers.shards
-        if not all(writer.is_written(shard.name) for writer in writers.values())
-    ]
-    n_done = sizes["cell"] - sum(shard.n_cells for shard in waiting)
-    label = f"predict_year {inputs.year}"
-    progress = Progress(label, n_cells=sizes["cell"], n_done=n_done, n_days=sizes["time"])
-
-    def compute(shard: Shard, data: tuple[np.ndarray, np.ndarray, ContextShard]) -> dict:
-        regions, n_nan = _predict(inputs, data, members, batcher, daily="daily" in writers)
-        write_note(writers["monthly"], shard, batcher.note(n_cells_nan=n_nan))
-        progress.add(shard.n_cells)
-        return regions
-
-    def write(shard: Shard, regions: dict[str, xr.Dataset]) -> None:
-        for name, writer in writers.items():
-            writer.write(shard.name, regions[name], at=region_of(regions[name], shard))
-
-    stream_shards(waiting, read=inputs.read, compute=compute, write=write)
-
-
-def _predict(
-    inputs: Inputs,
-    data: tuple[np.ndarray, np.ndarray, ContextShard],
-    members: Mapping[str, Member],
-    batcher: Batcher,
-    *,
-    daily: bool,
-) -> tuple[dict[str, xr.Dataset], int]:
-    """Regions of a shard by store, and how many of its cells are NaN."""
-    drivers, attributes, context = data
-    lengths = month_lengths(inputs.year, calendar=inputs.drivers.calendar)
-
-    def predict(
-        drivers: torch.Tensor,
-        attributes: torch.Tensor,
-        embeddings: torch.Tensor,
-        seasons: torch.Tensor,
-        mask: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
-        fluxes = [
-            member.predict(
-                drivers,
-                attributes,
-                embeddings[:, m],
-                seasons[:, m],
-                mask,
-                mean_factor=inputs.mean_factor,
-            )
-            for m, member in enumerate(members.values())
-        ]
-        flux = torch.stack(fluxes, dim=1)  # B, member, T
-        monthly = mean_by_month(flux, lengths)
-        if not daily:
-            return (monthly,)
-        return monthly, flux.mean(1), _spread(flux)
-
-    outputs = batcher.map(
-        predict,
-        drivers,
-        attributes,
-        context.embeddings.swapaxes(0, 1).astype(np.float32),
-        context.seasons.swapaxes(0, 1).astype(np.float32),
-        context.mask,
-    )
-    is_nan = ~(
-        np.isfinite(drivers).all((1, 2)) & np.isfinite(attributes).all(1) & context.mask[:, -1]
-    )
-    for output in outputs:
-        output[is_nan] = np.nan
-    return _regions(outputs), int(is_nan.sum())
-
-
-def mean_by_month(flux: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
-    """Monthly means of daily fluxes, by the days that each month has.
-
-    Parameters
-    ----------
-    flux : (..., time), any units
-    lengths : (12,), days; they sum to the size of time
-    """
-    months = torch.split(flux.double(), lengths.tolist(), dim=-1)
-    return torch.stack([month.mean(-1) for month in months], dim=-1)
-
-
-def _spread(flux: torch.Tensor) -> torch.Tensor:
-    """Standard deviation over members, (B, T); 0 where there is one."""
-    return flux.std(1, correction=min(1, flux.shape[1] - 1))
-
-
-def _regions(outputs: tuple[np.ndarray, ...]) -> dict[str, xr.Dataset]:
-    monthly = outputs[0].transpose(1, 2, 0)
-    regions = {"monthly": xr.Dataset({"flux": (("member", "time", "cell"), monthly)})}
-    if len(outputs) > 1:
-        names = ("flux_daily_mean", "flux_daily_sd")
-        regions["daily"] = xr.Dataset(
-            {name: (("cell", "time"), x) for name, x in zip(names, outputs[1:], strict=True)}
-        )
-    return regions

@@ -1,18 +1,10 @@
-"""Shards of cells: read ahead, computed, written behind, and finished once.
-
-A shard of the drivers' store is read once, as one dask chunk a driver. The next shard is
-read and the one before is written while a shard is computed, so memory is that of a few
-shards, whatever the cells and years.
-"""
+"""Shards of cells: one file of a store, one dask chunk a driver, read once and finished once."""
 
 import dataclasses
 import logging
 import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -136,66 +128,6 @@ def check_same_cells(drivers: xr.Dataset, cells: xr.Dataset, *, source: str) -> 
             )
 
 
-def stream_shards(
-    shards: Sequence[Shard],
-    *,
-    read: Callable[[Shard], Any],
-    compute: Callable[[Shard, Any], Any],
-    write: Callable[[Shard, Any], None],
-) -> None:
-    """Compute each shard while the next is read and the one before is written.
-
-    At most one shard is read ahead and one waits to be written. An error in any of the
-    three ends the run when what is being written is whole.
-    """
-    if not shards:
-        return
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        upcoming = reader.submit(read, shards[0])
-        written = None
-        for shard, following in zip(shards, [*shards[1:], None], strict=True):
-            data = upcoming.result()
-            if following is not None:
-                upcoming = reader.submit(read, following)
-            result = compute(shard, data)
-            del data
-            if written is not None:
-                written.result()
-            written = writer.submit(write, shard, result)
-            del result
-        written.result()
-
-
-class Progress:
-    """Lines that tell what is done, what is left and how fast it goes.
-
-    Parameters
-    ----------
-    label : beginning of each line
-    n_cells : cells of the whole job
-    n_done : cells that an earlier, killed run had finished
-    n_days : days of a cell
-    """
-
-    def __init__(self, label: str, *, n_cells: int, n_done: int, n_days: int) -> None:
-        self.label, self.n_cells, self.n_before, self.n_days = label, n_cells, n_done, n_days
-        self.n_done = n_done
-        self.started = time.monotonic()
-        if n_done:
-            logger.info("%s: goes on, %d of %d cells were finished before", label, n_done, n_cells)
-
-    def add(self, n_cells: int) -> None:
-        """Count cells as done and log a line."""
-        self.n_done += n_cells
-        seconds = max(time.monotonic() - self.started, 1e-6)
-        rate = (self.n_done - self.n_before) / seconds
-        logger.info(
-            "%s: %d/%d cells done, %.3g cell-days/s, %.0f s left",
-            self.label, self.n_done, self.n_cells, rate * self.n_days,
-            (self.n_cells - self.n_done) / rate,
-        )  # fmt: skip
-
-
 def is_finished(store: str | os.PathLike, digest: str) -> bool:
     """Whether a store is whole and was made from the same inputs and options."""
     manifest = manifest_path(store)
@@ -214,9 +146,9 @@ def write_note(writer: StoreWriter, shard: Shard, note: dict[str, int]) -> None:
         write_json(writer.parts / f"note-{shard.name}.json", note)
 
 
-def read_notes(writer: StoreWriter, shards: Sequence[Shard]) -> dict[str, int]:
-    """Cells that are NaN in all shards, the smallest batch and the most halvings."""
-    paths = [writer.parts / f"note-{shard.name}.json" for shard in shards]
+def read_notes(writer: StoreWriter, names: Sequence[str]) -> dict[str, int]:
+    """Cells that are NaN in all shards of these names, the smallest batch, the most halvings."""
+    paths = [writer.parts / f"note-{name}.json" for name in names]
     notes = [read_json(path) for path in paths if path.exists()]
     if not notes:
         return {"n_cells_nan": 0}

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import xarray as xr
 
 from chamnet.data.store import StoreWriter, manifest_path, open_store, write_store
 from chamnet.errors import StoreError
-from chamnet.provenance import read_json, write_json
+from chamnet.provenance import read_json
 
 N_CELLS = 20
 SIZES = {"chunks": {"cell": 4}, "shards": {"cell": 8}}
@@ -84,6 +83,14 @@ def test_job_made_anew_goes_on_after_the_regions_that_are_finished(tmp_path):
     xr.testing.assert_identical(open_store(second.finish(regions=list(REGIONS))).load(), data)
 
 
+def test_a_finished_store_of_this_digest_is_left_as_it_is(tmp_path):
+    manifest = write_store(make_fluxes(), tmp_path / "x.zarr", digest="a")
+    content, writer = manifest.read_text(), StoreWriter(tmp_path / "x.zarr", digest="a")
+    writer.begin(make_fluxes().chunk(), **SIZES)
+    assert all(writer.is_written(name) for name in REGIONS)
+    assert writer.finish(regions=list(REGIONS)).read_text() == content
+
+
 def test_another_digest_begins_again(tmp_path):
     data, first = make_fluxes(), StoreWriter(tmp_path / "x.zarr", digest="a")
     first.begin(data.chunk(), **SIZES)
@@ -122,57 +129,35 @@ def test_second_job_of_the_same_digest_is_harmless(tmp_path):
     xr.testing.assert_identical(open_store(manifest).load(), data)
 
 
-def hold(writer, **changed):
-    holder = writer._holder() | changed
-    write_json(writer.store.with_suffix(".lock"), holder)
-    return holder
-
-
-def test_living_job_of_another_digest_refuses_the_second(tmp_path):
-    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
-    hold(writer, digest="a")
-    with (
-        pytest.raises(StoreError, match=f"written by process {os.getpid()} on .* other inputs"),
-        writer.locked(),
-    ):
-        pass
-
-
-def test_lock_of_a_job_that_is_gone_is_stale(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
-    hold(writer, digest="a", process=gone.pid)
+TOGETHER = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_store import REGIONS, SIZES, StoreWriter, make_fluxes, write_regions
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(4):
+    writer, data = StoreWriter(f"{sys.argv[1]}/{i}.zarr", digest="a"), make_fluxes()
     with writer.locked():
-        assert read_json(tmp_path / "x.lock")["digest"] == "b"
-    assert not (tmp_path / "x.lock").exists()
+        writer.begin(data.chunk(), **SIZES)
+        write_regions(writer, data, REGIONS)
+        writer.finish(regions=list(REGIONS))
+"""
 
 
-@pytest.mark.parametrize(("age_s", "is_refused"), [(0, True), (3600, False)])
-def test_silent_lock_of_another_host_is_stale(tmp_path, age_s, is_refused):
-    writer = StoreWriter(tmp_path / "x.zarr", digest="b")
-    hold(writer, digest="a", host="elsewhere")
-    os.utime(tmp_path / "x.lock", (time.time() - age_s,) * 2)
-    if is_refused:
-        with pytest.raises(StoreError, match="on elsewhere"), writer.locked():
-            pass
-    else:
-        with writer.locked():
-            pass
-
-
-def test_lock_is_freed_when_the_job_fails(tmp_path):
-    writer = StoreWriter(tmp_path / "x.zarr", digest="a")
-    with pytest.raises(ZeroDivisionError), writer.locked():
-        raise ZeroDivisionError
-    assert not (tmp_path / "x.lock").exists()
-
-
-def test_lock_of_a_later_job_is_left_alone(tmp_path):
-    writer = StoreWriter(tmp_path / "x.zarr", digest="a")
-    with writer.locked():
-        holder = hold(writer, process=os.getppid())
-    assert read_json(tmp_path / "x.lock") == holder
+def test_processes_of_one_digest_that_begin_and_end_together_do_no_harm(tmp_path):
+    code = [sys.executable, "-c", TOGETHER, str(tmp_path), os.path.dirname(__file__)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    jobs = [subprocess.Popen(code, **pipes) for _ in range(2)]
+    assert [job.stdout.readline() for job in jobs] == [b"ready\n"] * 2
+    for job in jobs:
+        job.stdin.write(b"go\n")
+        job.stdin.flush()
+    for job in jobs:
+        job.communicate()
+    assert [job.returncode for job in jobs] == [0, 0]
+    for i in range(4):
+        xr.testing.assert_identical(open_store(tmp_path / f"{i}.zarr").load(), make_fluxes())
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".zarr"}
 
 
 KILLED = """

@@ -11,8 +11,8 @@ from chamnet.provenance import read_json
 
 
 def make_batcher(**options):
-    settings = {"cells_per_batch": 4, "device": torch.device("cpu"), "precision": "float32"}
-    return Batcher(**(settings | options))
+    settings = {"cells_per_batch": 4, "most": 512, "precision": "float32", "threads": 1}
+    return Batcher(device=torch.device("cpu"), **(settings | options))
 
 
 @pytest.mark.parametrize("n_rows", [1, 4, 5, 8])

@@ -18,6 +18,7 @@ wildcard_constraints:
     run=RUN.replace(".", r"\."),
     year=r"\d{4}",
     member=r"\d{2}",
+    tile=r"\d{2}",
     target="|".join(options.run.targets),
 
 
@@ -41,6 +42,11 @@ def context_years(year):
     """Years whose embeddings a prediction reads: those before, and the year itself."""
     first = max(options.drivers.first_year, int(year) - options.predict.n_context_years)
     return range(first, int(year) + 1)
+
+
+def tiles():
+    """Numbers of the jobs that share the cells of a predicted year: 00, 01, …"""
+    return [f"{tile:02d}" for tile in range(options.predict.tiles)]
 
 
 def section(name):

@@ -17,6 +17,7 @@ rule embed_year:
     threads: options.run.threads
     resources:
         mem_mb=900,
+        engine=options.predict.engine,
         runtime=120,
     params:
         cells_per_batch=options.predict.cells_per_batch,

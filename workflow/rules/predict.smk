@@ -22,6 +22,7 @@ rule predict_year:
     threads: options.run.threads
     resources:
         mem_mb=900,
+        engine=options.predict.engine,
         runtime=240,
     params:
         mode=options.predict.mode,
@@ -29,8 +30,48 @@ rule predict_year:
         precision=options.predict.precision,
         device=options.predict.device,
         daily=options.predict.daily,
+        n_tiles=options.predict.tiles,
         code=digest_of_code("chamnet.inference.predict"),
     message:
         "Predicting {wildcards.target} of {wildcards.year}"
     script:
         "../scripts/predict_year.py"
+
+
+if options.predict.tiles > 1:
+
+    ruleorder: finish_fluxes > predict_year
+
+    use rule predict_year as predict_tile with:
+        output:
+            part=temp("results/{run}/fluxes/{target}/{year}/part-{tile}.json"),
+        log:
+            "results/{run}/logs/predict_tile/{target}_{year}_{tile}.log",
+        benchmark:
+            "results/{run}/benchmarks/predict_tile/{target}_{year}_{tile}.tsv"
+        message:
+            "Predicting {wildcards.target} of {wildcards.year}, tile {wildcards.tile}"
+
+    rule finish_fluxes:
+        input:
+            parts=expand(
+                "results/{{run}}/fluxes/{{target}}/{{year}}/part-{tile}.json",
+                tile=tiles(),
+            ),
+        output:
+            manifest="results/{run}/fluxes/{target}/{year}.json",
+        log:
+            "results/{run}/logs/finish_fluxes/{target}_{year}.log",
+        benchmark:
+            "results/{run}/benchmarks/finish_fluxes/{target}_{year}.tsv"
+        conda:
+            "../../envs/cpu.yaml"
+        resources:
+            mem_mb=400,
+            runtime=30,
+        params:
+            code=digest_of_code("chamnet.inference.tiles"),
+        message:
+            "Ending the fluxes of {wildcards.target} of {wildcards.year}"
+        script:
+            "../scripts/finish_fluxes.py"

@@ -37,7 +37,11 @@ def log_damage(job):
             logger.critical("remove %s and start again: its store is then made anew", manifest)
 
 
-def job_digest(job):
-    """Digest of all that a job's output follows from: its options, code and inputs."""
+def job_digest(job, *, without=()):
+    """Digest of all that a job's output follows from: its options, code and inputs.
+
+    Parameters that no bit follows from are left out by their names.
+    """
     inputs = [digest_of_file(path) for path in job.input]
-    return digest_of_values({"params": dict(job.params.items()), "inputs": inputs})[:32]
+    params = {name: value for name, value in job.params.items() if name not in without}
+    return digest_of_values({"params": params, "inputs": inputs})[:32]

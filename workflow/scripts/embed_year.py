@@ -2,18 +2,20 @@
 
 from _runtime import job_digest, start_logging
 
-start_logging(snakemake)
+if __name__ == "__main__":  # the processes of a cluster import this file too
+    start_logging(snakemake)
 
-from chamnet.inference.embed import embed_year
+    from chamnet.inference.embed import embed_year
 
-embed_year(
-    manifest=snakemake.output.manifest,
-    digest=job_digest(snakemake),
-    drivers=snakemake.input.drivers,
-    cells=snakemake.input.cells,
-    checkpoints=list(snakemake.input.checkpoints),
-    cells_per_batch=snakemake.params.cells_per_batch,
-    precision=snakemake.params.precision,
-    device=snakemake.params.device,
-    threads=snakemake.threads,
-)
+    embed_year(
+        manifest=snakemake.output.manifest,
+        digest=job_digest(snakemake),
+        drivers=snakemake.input.drivers,
+        cells=snakemake.input.cells,
+        checkpoints=list(snakemake.input.checkpoints),
+        cells_per_batch=snakemake.params.cells_per_batch,
+        precision=snakemake.params.precision,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+        engine=snakemake.resources.engine,
+    )

@@ -1,0 +1,108 @@
+"""The members on a shard of cells: daily fluxes, their monthly means, and their spread."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from chamnet.data.context import ContextShard
+from chamnet.inference.batches import Batcher
+from chamnet.inference.inputs import Inputs
+from chamnet.model.member import Member
+from chamnet.timeaxis import month_lengths
+
+
+def predict_cells(
+    inputs: Inputs,
+    data: tuple[np.ndarray, np.ndarray, ContextShard],
+    members: Mapping[str, Member],
+    batcher: Batcher,
+    *,
+    daily: bool,
+) -> tuple[dict[str, xr.Dataset], int]:
+    """Fluxes of cells by every member, while their drivers are in memory.
+
+    Parameters
+    ----------
+    inputs : of the year
+    data : drivers, attributes and contexts of the cells, as ``inputs.read`` gives them
+    members : networks by name
+    batcher : runs them
+    daily : give the daily mean and spread over members too
+
+    Returns
+    -------
+    regions of the stores ``monthly`` and, where asked for, ``daily``; and how many cells are
+    NaN, for a NaN in their drivers, attributes or the target year's embedding
+    """
+    drivers, attributes, context = data
+    lengths = month_lengths(inputs.year, calendar=inputs.drivers.calendar)
+
+    def predict(
+        drivers: torch.Tensor,
+        attributes: torch.Tensor,
+        embeddings: torch.Tensor,
+        seasons: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        fluxes = [
+            member.predict(
+                drivers,
+                attributes,
+                embeddings[:, m],
+                seasons[:, m],
+                mask,
+                mean_factor=inputs.mean_factor,
+            )
+            for m, member in enumerate(members.values())
+        ]
+        flux = torch.stack(fluxes, dim=1)  # B, member, T
+        monthly = mean_by_month(flux, lengths)
+        if not daily:
+            return (monthly,)
+        return monthly, flux.mean(1), _spread(flux)
+
+    outputs = batcher.map(
+        predict,
+        drivers,
+        attributes,
+        context.embeddings.swapaxes(0, 1).astype(np.float32),
+        context.seasons.swapaxes(0, 1).astype(np.float32),
+        context.mask,
+    )
+    is_nan = ~(
+        np.isfinite(drivers).all((1, 2)) & np.isfinite(attributes).all(1) & context.mask[:, -1]
+    )
+    for output in outputs:
+        output[is_nan] = np.nan
+    return build_regions(outputs), int(is_nan.sum())
+
+
+def mean_by_month(flux: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
+    """Monthly means of daily fluxes, by the days that each month has.
+
+    Parameters
+    ----------
+    flux : (..., time), any units
+    lengths : (12,), days; they sum to the size of time
+    """
+    months = torch.split(flux.double(), lengths.tolist(), dim=-1)
+    return torch.stack([month.mean(-1) for month in months], dim=-1)
+
+
+def _spread(flux: torch.Tensor) -> torch.Tensor:
+    """Standard deviation over members, (B, T); 0 where there is one."""
+    return flux.std(1, correction=min(1, flux.shape[1] - 1))
+
+
+def build_regions(outputs: Sequence[np.ndarray]) -> dict[str, xr.Dataset]:
+    """Regions by store, of monthly means (cell, member, month) and daily mean and spread."""
+    monthly = outputs[0].transpose(1, 2, 0)
+    regions = {"monthly": xr.Dataset({"flux": (("member", "time", "cell"), monthly)})}
+    if len(outputs) > 1:
+        names = ("flux_daily_mean", "flux_daily_sd")
+        regions["daily"] = xr.Dataset(
+            {name: (("cell", "time"), x) for name, x in zip(names, outputs[1:], strict=True)}
+        )
+    return regions
