@@ -11,7 +11,7 @@ PROFILE = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_tex
 RULES = {
     name
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
-    for name in re.findall(r"(?m)^\s*rule (\w+):", path.read_text())
+    for name in re.findall(r"(?m)^\s*(?:use rule \w+ as |rule )(\w+)(?: with)?:", path.read_text())
 }
 SNAKEMAKE_ITSELF_MB = 1000  # a job's own Snakemake needs 250 to 360 MB of what is asked for
 
