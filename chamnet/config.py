@@ -78,12 +78,19 @@ class DriversConfig(Section):
     source: str = Field(
         "era5", description="table of the source's names, units and rules, or a YAML path"
     )
-    paths: list[str] = Field([], description="Zarr stores or NetCDF files, replaced whole")
+    paths: list[str] = Field(
+        [],
+        description="Zarr stores or NetCDF files, replaced whole; * for anything, {year} for a "
+        "year, gs:// and the like for object stores",
+    )
+    storage_options: dict[str, str | bool | int] = Field(
+        {}, description="options of fsspec for object stores, such as token: anon"
+    )
     first_year: int = Field(2011, ge=1800, le=2200, description="first year converted")
     last_year: int = Field(2018, ge=1800, le=2200, description="last year converted, included")
     cells_per_shard: int = Field(2048, ge=1, description="cells of a shard: one batch of inference")
     cells_per_chunk: int = Field(512, ge=1, description="cells of an inner chunk")
-    memory_gb: float = Field(2.0, gt=0, description="memory the conversion may use, GiB")
+    memory_gb: float = Field(2.0, gt=0, description="memory a conversion may use, GiB")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,14 +8,14 @@ from chamnet.errors import MissingDriverError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Driver:
-    """A variable that forces the flux, as it is inside chamnet."""
+    """A variable that forces the flux, as it is inside chamnet; None: towers do not have it."""
 
     name: str
     units: str
     lowest: float
     highest: float
-    tower_column: str
-    tower_units: str
+    tower_column: str | None
+    tower_units: str | None
 
 
 # Bounds are of daily means anywhere on land; beyond them a unit is wrong.
@@ -29,6 +29,8 @@ DRIVERS = {
         Driver("vapor_pressure_deficit", "Pa", 0, 10_000, "VPD_F", "hPa"),
         Driver("surface_air_pressure", "Pa", 40_000, 110_000, "PA_F", "kPa"),
         Driver("wind_speed", "m s-1", 0, 60, "WS_F", "m s-1"),
+        Driver("relative_humidity", "1", 0, 1, "RH_F", "%"),
+        Driver("surface_snow_area_fraction", "1", 0, 1, None, None),  # towers measure no area
     )
 }
 

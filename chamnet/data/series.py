@@ -1,32 +1,32 @@
-"""Variables of a source as they lie in its files: in pieces along time, read in slabs.
+"""Variables of a source over all their files: one axis of time, one grid, one unit."""
 
-Zarr stores and NetCDF files alike; nothing but headers is read before a slab is asked for.
-"""
-
-import contextlib
 import dataclasses
-import datetime as dt
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chamnet.data.source_tables import SourceVariable
-from chamnet.errors import CalendarError, GridError, InputError, MissingDriverError
-from chamnet.timeaxis import days_in_year, require_calendar
+from chamnet.data.source_files import Piece, canonical_piece
+from chamnet.data.source_tables import SourceAxes, SourceVariable
+from chamnet.errors import CalendarError, GridError, InputError, MissingDriverError, UnitsError
+from chamnet.timeaxis import require_calendar
 from chamnet.units import convert_units
 
-logger = logging.getLogger(__name__)
-
-TIME_NAMES = ("valid_time", "time")
-LATITUDE_NAMES = ("latitude", "lat")
-LONGITUDE_NAMES = ("longitude", "lon")
-DAY = dt.timedelta(days=1)
+# How some files write units that udunits and pint read otherwise, or not at all.
+SPELLINGS = {
+    "degrees Celsius": "degC",
+    "degree Celsius": "degC",
+    "Degrees Celsius": "degC",
+    "deg C": "degC",
+    "Kelvin": "K",
+    "percentage": "percent",
+    "(0 - 1)": "1",
+    "kg kg-1": "1",
+    "kg kg**-1": "1",
+}
+_MONTH = re.compile(r"\bmon(th)?s?\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,45 +35,75 @@ class Series:
 
     Attributes
     ----------
-    pieces : (time, latitude, longitude) each, in order of time
+    pieces : in order of time
     times : index of all of them, one after another
     units : of the files
-    slope, offset : from the file's numbers to the table's units
+    slope, offset : from the file's numbers to the table's units (of amounts, times a second)
+    sum_over : what amounts are over; None where the files have rates or values
+    is_climatology : whether its twelve months serve every year
+    fill_km : how far cells of land without values may take them from
     """
 
     name: str
-    source: str
-    kind: str
-    pieces: list[xr.DataArray]
+    variable: SourceVariable
+    pieces: list[Piece]
     times: pd.Index
     units: str
     slope: float
     offset: float
+    sum_over: str | None
     calendar: str
+    is_climatology: bool
+    fill_km: float
+
+    @property
+    def source(self) -> str:
+        """First file and the variable, for messages."""
+        return f"{self.pieces[0].path} ({self.name})"
 
     @property
     def axes(self) -> tuple[np.ndarray, np.ndarray]:
         """Latitude and longitude as they are in the files."""
-        return self.pieces[0]["latitude"].values, self.pieces[0]["longitude"].values
+        first = self.pieces[0].data
+        return first["latitude"].values, first["longitude"].values
 
     @property
     def bytes_per_step(self) -> int:
         """Bytes of one map, as float32."""
         return self.axes[0].size * self.axes[1].size * np.dtype(np.float32).itemsize
 
-    def read(self, positions: slice, *, rows: slice) -> np.ndarray:
-        """Values of steps and rows of latitude, (step, row, longitude) float32, in units."""
-        parts = []
-        first = 0
+    @property
+    def row_chunk(self) -> int:
+        """Rows that are stored together."""
+        return max(piece.chunk[1] for piece in self.pieces)
+
+    def block_of(self, positions: np.ndarray) -> np.ndarray:
+        """Number of the stored block that each step is in; a new file is a new block."""
+        blocks, last = [], 0
         for piece in self.pieces:
-            start, stop = (
-                np.clip(p - first, 0, piece.sizes["time"])
-                for p in (positions.start, positions.stop)
-            )
-            if stop > start:
-                parts.append(_read_piece(piece.isel(time=slice(start, stop), latitude=rows)))
-            first += piece.sizes["time"]
+            number = last + np.arange(piece.times.size) // piece.chunk[0]
+            blocks.append(number)
+            last = number[-1] + 1
+        return np.concatenate(blocks)[positions]
+
+    def read(self, positions: np.ndarray, *, rows: slice) -> np.ndarray:
+        """Values of steps and rows of latitude, (step, row, longitude) float32, in units.
+
+        Parameters
+        ----------
+        positions : ascending, evenly apart
+        """
+        parts, first = [], 0
+        for piece in self.pieces:
+            inside = positions[(positions >= first) & (positions < first + piece.times.size)]
+            if inside.size:
+                every = inside[1] - inside[0] if inside.size > 1 else 1
+                steps = slice(inside[0] - first, inside[-1] - first + 1, every)
+                parts.append(_read_piece(piece.data.isel(time=steps, latitude=rows)))
+            first += piece.times.size
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        for number in self.variable.missing:
+            values[np.isclose(values, number, rtol=1e-6, atol=0)] = np.nan
         if self.slope != 1:
             values *= np.float32(self.slope)
         if self.offset != 0:
@@ -81,39 +111,12 @@ class Series:
         return values
 
 
-@dataclasses.dataclass(frozen=True)
-class Days:
-    """Steps of a source that make up the days of a year.
-
-    Attributes
-    ----------
-    positions : steps of the series, contiguous but for ``since_midnight``
-    day : (step,), day of the year of each, from 0
-    seconds : length that an amount is over, s
-    """
-
-    positions: np.ndarray
-    day: np.ndarray
-    seconds: float
-    n_days: int
-
-
-@contextlib.contextmanager
-def open_source(paths: Sequence[str]) -> Iterator[list[tuple[str, xr.Dataset]]]:
-    """Data sets of a source's stores and files, lazily.
-
-    Raises
-    ------
-    InputError
-        If there is none, or one cannot be read.
-    """
-    if not paths:
-        raise InputError("option drivers.paths is empty, expected Zarr stores or NetCDF files")
-    with contextlib.ExitStack() as stack:
-        yield [(str(path), stack.enter_context(_open(str(path)))) for path in paths]
-
-
-def open_series(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable) -> Series | None:
+def open_series(
+    data: Sequence[tuple[str, xr.Dataset]],
+    variable: SourceVariable,
+    *,
+    axes: SourceAxes,
+) -> Series | None:
     """Series of a variable over the files that have it; None where none has.
 
     Raises
@@ -124,66 +127,40 @@ def open_series(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable
         If times are repeated, or two files overlap.
     GridError
         If the files are of different grids.
+    InputError
+        If it is packed, and nothing tells its scale.
     """
     found = [
         (path, dataset, name)
         for path, dataset in data
-        for name in [next((n for n in variable.names if n in dataset), None)]
+        for name in [_name_in(dataset, variable)]
         if name is not None
     ]
     if not found:
         return None
-    pieces = [_canonical(dataset, name, path=path) for path, dataset, name in found]
-    order = sorted(range(len(pieces)), key=lambda i: pieces[i].indexes["time"][0])
-    pieces = [pieces[i] for i in order]
-    source = f"{found[order[0]][0]} ({found[0][2]})"
-    _check_one_grid(pieces, source=source)
-    times = pieces[0].indexes["time"]
-    for piece in pieces[1:]:
-        times = times.append(piece.indexes["time"])
-    _check_order(times, source=source)
-    slope, offset = _conversion(pieces, units=variable.units)
+    pieces = [canonical_piece(dataset, name, path=path, axes=axes) for path, dataset, name in found]
+    pieces = sorted((p for p in pieces if p.times.size), key=lambda piece: piece.times[0])
+    name = found[0][2]
+    _check_pieces(pieces, variable, name=name)
+    times = pieces[0].times
+    if len(pieces) > 1:
+        times = times.append([piece.times for piece in pieces[1:]])
+    _check_order(times, pieces, name=name)
+    slope, offset, sum_over = _conversion(pieces, variable)
     return Series(
-        name=found[0][2],
-        source=source,
-        kind=variable.kind,
+        name=name,
+        variable=variable,
         pieces=pieces,
         times=times,
-        units=str(pieces[0].attrs.get("units")),
+        units=str(pieces[0].data.attrs.get("units")),
         slope=slope,
         offset=offset,
-        calendar=_calendar(times),
-    )
-
-
-def find_days(series: Series, *, year: int) -> Days:
-    """Steps that the days of a year are the means of.
-
-    Raises
-    ------
-    CalendarError
-        If the year is outside of the source, or a day or step is missing.
-    """
-    step = _step_of(series)
-    is_daily = step == DAY
-    times, positions = series.times, np.arange(series.times.size)
-    if series.kind == "since_midnight":
-        is_midnight = (times.hour == 0) & (times.minute == 0)
-        times, positions, step = times[is_midnight], positions[is_midnight], DAY
-        times = times - DAY
-    elif series.kind in ("accumulated", "ending") and not is_daily:
-        times = times - step
-    is_of_year = np.asarray(times.year == year)
-    n_days = days_in_year(year, calendar=series.calendar)
-    if not is_of_year.any():
-        raise CalendarError(
-            f"{series.source}: no step of {year}, it covers {str(series.times[0])[:10]} to "
-            f"{str(series.times[-1])[:10]}"
-        )
-    day = _day_of_year(times[is_of_year]) - 1
-    _check_days(day, n_days=n_days, per_day=round(DAY / step), series=series, year=year)
-    return Days(
-        positions=positions[is_of_year], day=day, seconds=step.total_seconds(), n_days=n_days
+        sum_over=sum_over,
+        calendar=require_calendar(
+            "standard" if isinstance(times, pd.DatetimeIndex) else times.calendar
+        ),
+        is_climatology=axes.climatology,
+        fill_km=axes.fill_km,
     )
 
 
@@ -198,138 +175,93 @@ def require_series(
         If there is none; the message names what was looked for.
     """
     if found is None:
+        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
         raise MissingDriverError(
-            f"{', '.join(paths)}: no variable {variable.names[0]!r} (or {variable.names[1:]}), "
+            f"{shown}: no variable {variable.names[0]!r} (or {variable.names[1:]}), "
             f"which {driver} is made of"
         )
     return found
 
 
-def _open(path: str) -> xr.Dataset:
-    is_zarr = "://" in path or path.rstrip("/").endswith(".zarr") or Path(path).is_dir()
-    if "://" not in path and not Path(path).exists():
-        raise InputError(f"{path}: no such file or store, expected a reanalysis")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(Failed to open Zarr|Consolidated)")
-            return xr.open_dataset(path, engine="zarr" if is_zarr else None, chunks=None)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as Zarr or NetCDF: {error}") from error
+def _name_in(dataset: xr.Dataset, variable: SourceVariable) -> str | None:
+    by_standard = {str(dataset[n].attrs.get("standard_name")): str(n) for n in dataset.data_vars}
+    for name in variable.names:
+        if name in dataset.data_vars:
+            return name
+        if name in by_standard:
+            return by_standard[name]
+    return None
 
 
-def _canonical(dataset: xr.Dataset, name: str, *, path: str) -> xr.DataArray:
-    """Variable with dims (time, latitude, longitude), and expver where the file has it."""
-    data = dataset[name]
-    renamed = {}
-    for wanted, names in (
-        ("time", TIME_NAMES),
-        ("latitude", LATITUDE_NAMES),
-        ("longitude", LONGITUDE_NAMES),
-    ):
-        found = next((n for n in names if n in data.dims and n in data.coords), None)
-        if found is None:
-            raise GridError(
-                f"{path} ({name}): no dim {names[0]!r} with a coordinate, found {data.dims}"
-            )
-        renamed[found] = wanted
-    extra = [d for d in data.dims if d not in renamed and d != "expver"]
-    too_long = [d for d in extra if data.sizes[d] != 1]
-    if too_long:
-        raise GridError(
-            f"{path} ({name}): {data.sizes[too_long[0]]} of dim {too_long[0]!r}, expected one"
-        )
-    data = data.isel(dict.fromkeys(extra, 0)).reset_coords(drop=True)
-    data = data.rename({old: new for old, new in renamed.items() if old != new})
-    stop = dataset.attrs.get("valid_time_stop")
-    if stop is not None:
-        data = data.sel(time=slice(None, str(stop)))
-    if not isinstance(data.indexes["time"], (pd.DatetimeIndex, xr.CFTimeIndex)):
-        raise CalendarError(f"{path} ({name}): time is no dates, found {data['time'].dtype}")
-    return data
-
-
-def _read_piece(piece: xr.DataArray) -> np.ndarray:
-    if "expver" in piece.dims:  # ERA5 and its first release ERA5T: where one is, the other is not
-        piece = piece.transpose("expver", "time", "latitude", "longitude")
-        values = piece.values
+def _read_piece(data: xr.DataArray) -> np.ndarray:
+    if "expver" in data.dims:  # ERA5 and its first release ERA5T: where one is, the other is not
+        data = data.transpose("expver", "time", "latitude", "longitude")
+        values = data.values
         merged = values[0]
         for other in values[1:]:
             merged = np.where(np.isnan(merged), other, merged)
         return merged.astype(np.float32)
-    values = piece.transpose("time", "latitude", "longitude").values
-    return values.astype(np.float32)  # a copy of its own, which conversions may change
+    values = data.transpose("time", "latitude", "longitude").values
+    values = values.astype(np.float32, copy=False)
+    return values if values.flags.writeable and values.flags.c_contiguous else values.copy()
 
 
-def _check_one_grid(pieces: Sequence[xr.DataArray], *, source: str) -> None:
-    for piece in pieces[1:]:
-        for name in ("latitude", "longitude"):
-            if not np.array_equal(piece[name].values, pieces[0][name].values):
-                raise GridError(f"{source}: its files differ in {name}, expected one grid")
+def _check_pieces(pieces: Sequence[Piece], variable: SourceVariable, *, name: str) -> None:
+    first = pieces[0]
+    for piece in pieces:
+        if piece.data.dtype.kind in "iu" and variable.scale is None:
+            raise InputError(
+                f"{piece.path} ({name}): numbers are packed as {piece.data.dtype} and have no "
+                "scale_factor; name their scale in the source's table"
+            )
+        for axis in ("latitude", "longitude"):
+            if not np.array_equal(piece.data[axis].values, first.data[axis].values):
+                raise GridError(
+                    f"{first.path} ({name}): its files differ in {axis}, expected one grid; "
+                    f"another is {piece.path}"
+                )
 
 
-def _check_order(times: pd.Index, *, source: str) -> None:
+def _check_order(times: pd.Index, pieces: Sequence[Piece], *, name: str) -> None:
     values = times.to_numpy()
     is_wrong = values[1:] <= values[:-1]
-    if is_wrong.any():
-        at = times[1 + int(np.argmax(is_wrong))]
-        raise CalendarError(
-            f"{source}: {str(at)[:16]} is repeated or out of order, expected each step once"
-        )
+    if not is_wrong.any():
+        return
+    at = 1 + int(np.argmax(is_wrong))
+    file = np.repeat(np.arange(len(pieces)), [piece.times.size for piece in pieces])
+    paths = list(dict.fromkeys(pieces[file[i]].path for i in (at - 1, at)))
+    raise CalendarError(
+        f"{' and '.join(paths)} ({name}): {str(times[at])[:16]} is repeated or out of order, "
+        "expected each step once"
+    )
 
 
-def _conversion(pieces: Sequence[xr.DataArray], *, units: str) -> tuple[float, float]:
-    found = {piece.attrs.get("units") for piece in pieces}
+def _conversion(
+    pieces: Sequence[Piece], variable: SourceVariable
+) -> tuple[float, float, str | None]:
+    found = {str(piece.data.attrs.get("units", "")) for piece in pieces}
+    name = str(pieces[0].data.name)
     if len(found) > 1:
-        raise InputError(f"{pieces[0].name}: its files differ in units, {sorted(map(str, found))}")
-    points = xr.DataArray([0.0, 1.0], dims="point", name=pieces[0].name)
-    points.attrs = {"units": found.pop()}
-    if points.attrs["units"] is None:
-        points.attrs = {}
-    zero, one = convert_units(points, units).values
+        raise InputError(f"{name}: its files differ in units, {sorted(found)}")
+    written = found.pop()
+    meant = variable.file_units.get(written, SPELLINGS.get(written, written))
+    if _MONTH.search(meant):  # of no fixed length: an amount of each real month
+        meant, sum_over = f"{_MONTH.sub('month', meant)} month", "month"
+    else:
+        sum_over = variable.sum_over
+    scale = variable.scale or 1.0
+    try:
+        slope, offset = _line(name, meant, variable.units)
+        return slope * scale, offset, None
+    except UnitsError:
+        if sum_over is None:
+            raise
+    slope, offset = _line(name, meant, f"{variable.units} s")
+    return slope * scale, offset, sum_over
+
+
+def _line(name: str, units: str, wanted: str) -> tuple[float, float]:
+    points = xr.DataArray([0.0, 1.0], dims="point", name=name)
+    points.attrs = {"units": units} if units else {}
+    zero, one = convert_units(points, wanted).values
     return float(one - zero), float(zero)
-
-
-def _step_of(series: Series) -> dt.timedelta:
-    if series.times.size < 2:
-        raise CalendarError(f"{series.source}: {series.times.size} step, expected a year of them")
-    gaps = pd.to_timedelta(np.diff(series.times.to_numpy()))
-    step = gaps.min().to_pytimedelta()
-    if step > DAY or DAY % step:
-        raise CalendarError(f"{series.source}: steps of {step}, expected a day or a part of one")
-    return step
-
-
-def _calendar(times: pd.Index) -> str:
-    return require_calendar("standard" if isinstance(times, pd.DatetimeIndex) else times.calendar)
-
-
-def _day_of_year(times: Any) -> np.ndarray:
-    is_datetime = isinstance(times, pd.DatetimeIndex)
-    return np.asarray(times.day_of_year if is_datetime else times.dayofyear)
-
-
-def _check_days(day: np.ndarray, *, n_days: int, per_day: int, series: Series, year: int) -> None:
-    counts = np.bincount(day, minlength=n_days)
-    if (counts == 0).any():
-        first = int(np.argmax(counts == 0))
-        date = xr.date_range(
-            f"{year:04d}-01-01", periods=n_days, freq="D", calendar=series.calendar
-        )[first]
-        raise CalendarError(
-            f"{series.source}: {int((counts == 0).sum())} of {n_days} days of {year} are missing, "
-            f"the first {str(date)[:10]}"
-        )
-    is_short = counts != per_day
-    is_edge = np.zeros(n_days, bool)
-    is_edge[[0, -1]] = counts[[0, -1]] == per_day - 1  # the source begins or ends there
-    if (is_short & ~is_edge).any():
-        first = int(np.argmax(is_short & ~is_edge))
-        raise CalendarError(
-            f"{series.source}: day {first + 1} of {year} has {counts[first]} steps, expected "
-            f"{per_day}"
-        )
-    if is_short.any():
-        logger.info(
-            "%s: %d: the first or last day is the mean of %d of %d steps",
-            *(series.source, year, per_day - 1, per_day),
-        )

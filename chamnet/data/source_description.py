@@ -4,13 +4,17 @@ No values are read, so that even years of hourly maps are described at once.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from chamnet.data.ingredients import find_ingredients, find_series
-from chamnet.data.series import Series, open_source
-from chamnet.data.source_tables import read_source
+from chamnet.data.series import Series
+from chamnet.data.source_files import expand_paths, open_source
+from chamnet.data.source_tables import SourceTable, read_source
+from chamnet.data.steps import step_of
 from chamnet.errors import ChamnetError
 
 
@@ -23,7 +27,7 @@ class SourceDescription:
     variables : driver to the variables that it is made of, with their units in the files
     first, last : dates of the first and last step that all drivers have, ``YYYY-MM-DD``
     calendar : CF name
-    step : of time, such as ``1:00:00`` or ``1 day, 0:00:00``
+    step : of time: ``1:00:00``, ``1 day, 0:00:00``, ``1 month`` or ``1 month of any year``
     grid_shape : rows and columns
     step_deg : width of a pixel along longitude, degrees
     bytes : of the years asked for, uncompressed
@@ -44,35 +48,54 @@ class SourceDescription:
 
 
 def describe_source(
-    *, source: str, paths: Sequence[str], names: Sequence[str], years: Iterable[int] = ()
+    *,
+    source: str,
+    paths: Sequence[str],
+    names: Sequence[str],
+    years: Iterable[int] = (),
+    storage_options: Mapping[str, Any] | None = None,
 ) -> SourceDescription:
     """Describe a source of drivers by its headers; what is wrong is told, not raised.
 
     Parameters
     ----------
     source : name of a table in ``sources.yaml``, or a YAML file of that form
-    paths : Zarr stores or NetCDF files
+    paths : Zarr stores, NetCDF files, or patterns of them
     names : drivers, CF names
     years : that are to be converted
+    storage_options : of fsspec, for object stores
     """
     problems: list[str] = []
     found: dict[str, list[Series]] = {}
-    n_bytes: dict[tuple[str, int], int] = {}
-    try:
+    years = list(years)
+    n_bytes, files = 0, list(paths)
+    with _noting(problems):
         table = read_source(source, driver_names=names)
-        with open_source(paths) as data:
+        files = expand_paths(paths, years=years)
+        with open_source(files, axes=table.axes, storage_options=storage_options) as data:
             for name in names:
                 with _noting(problems):
                     found[name], _ = find_series(data, table, name)
-            for name, year in ((n, y) for n in found for y in years):
-                with _noting(problems):
-                    recipe = find_ingredients(data, table, name, year=year)
-                    for series, days in zip(recipe.series, recipe.days, strict=True):
-                        size = days.positions.size * series.bytes_per_step
-                        n_bytes[series.source, year] = size
-            return _describe(source, paths, found, sum(n_bytes.values()), problems)
-    except ChamnetError as error:
-        return _describe(source, paths, found, 0, [*problems, str(error)])
+            n_bytes = _count_bytes(data, table, list(found), years=years, problems=problems)
+    return _describe(source, files, found, n_bytes, problems)
+
+
+def _count_bytes(
+    data: Sequence[tuple[str, xr.Dataset]],
+    table: SourceTable,
+    names: Sequence[str],
+    *,
+    years: Sequence[int],
+    problems: list[str],
+) -> int:
+    """Bytes that conversions of the years read, each variable once."""
+    n_bytes: dict[tuple[str, int], int] = {}
+    for name, year in ((name, year) for name in names for year in years):
+        with _noting(problems):
+            recipe = find_ingredients(data, table, name, year=year)
+            for series, steps in zip(recipe.series, recipe.steps, strict=True):
+                n_bytes[series.source, year] = steps.positions.size * series.bytes_per_step
+    return sum(n_bytes.values())
 
 
 class _noting:  # noqa: N801, as contextlib.suppress
@@ -102,7 +125,7 @@ def _describe(
     series = [s for all_of_one in found.values() for s in all_of_one]
     calendars = sorted({s.calendar for s in series})
     if len(calendars) > 1:
-        problems = [*problems, f"drivers have the calendars {calendars}, expected one"]
+        problems.append(f"drivers have the calendars {calendars}, expected one")
     axes = series[0].axes if series else (np.empty(0), np.empty(0))
     return SourceDescription(
         source=source,
@@ -111,7 +134,7 @@ def _describe(
         first=max((str(s.times[0])[:10] for s in series), default=None),
         last=min((str(s.times[-1])[:10] for s in series), default=None),
         calendar=calendars[0] if calendars else None,
-        step=_step_of(series[0]) if series else None,
+        step=_step_of(series[0], problems) if series else None,
         grid_shape=(axes[0].size, axes[1].size) if series else None,
         step_deg=float(abs(np.diff(axes[1][:2])[0])) if axes[1].size > 1 else None,
         bytes=n_bytes,
@@ -119,5 +142,10 @@ def _describe(
     )
 
 
-def _step_of(series: Series) -> str | None:
-    return str(series.times[1] - series.times[0]) if series.times.size > 1 else None
+def _step_of(series: Series, problems: list[str]) -> str | None:
+    if series.is_climatology:
+        return "1 month of any year"
+    with _noting(problems):
+        step = step_of(series)
+        return "1 month" if step is None else str(step)
+    return None

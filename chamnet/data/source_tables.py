@@ -11,41 +11,60 @@ import pydantic
 import yaml
 
 from chamnet.data.drivers import require_drivers
-from chamnet.data.formulas import FORMULAS
+from chamnet.data.formulas import FORMULAS, FORMULAS_OF_PLACE
 from chamnet.errors import ConfigError
 
 SOURCES_PATH = Path(__file__).with_name("sources.yaml")
 
 
-class SourceVariable(pydantic.BaseModel):
-    """A variable of a source."""
-
+class _Entry(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceVariable(_Entry):
+    """A variable of a source; ``sources.yaml`` says what each field means."""
+
     names: list[str] = pydantic.Field(min_length=1)
     units: str
-    kind: Literal["instant", "accumulated", "since_midnight", "ending"]
+    bounds: tuple[float, float]
+    sum_over: Literal["step", "hour", "day", "month", "since_midnight"] | None = None
+    stamp: Literal["begin", "end"] = "begin"
+    file_units: dict[str, str] = {}
+    scale: float | None = None
+    missing: list[float] = []
 
 
-class Recipe(pydantic.BaseModel):
+class Recipe(_Entry):
     """What a driver is made of: one variable, or some and a formula."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     variables: list[str] = pydantic.Field(min_length=1)
     formula: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
+        known = sorted({*FORMULAS, *FORMULAS_OF_PLACE})
         if self.formula is None and len(self.variables) > 1:
             raise ValueError(f"{len(self.variables)} variables and no formula")
-        if self.formula is not None and self.formula not in FORMULAS:
-            raise ValueError(f"formula {self.formula!r}, known are {sorted(FORMULAS)}")
+        if self.formula is not None and self.formula not in known:
+            raise ValueError(f"formula {self.formula!r}, known are {known}")
         return self
 
 
-class SourceTable(pydantic.BaseModel):
-    """A source: its variables, and the recipes of each driver."""
+class SourceAxes(_Entry):
+    """What the files do not say about their axes."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    time: str | None = None
+    time_units: str | None = None
+    climatology: bool = False
+    month_day: bool = False
+    offset_deg: float = 0.0
+    fill_km: float = 0.0
+
+
+class SourceTable(_Entry):
+    """A source: its axes, its variables, and the recipes of each driver."""
+
+    axes: SourceAxes = SourceAxes()
     variables: dict[str, SourceVariable]
     drivers: dict[str, list[Recipe]]
 
@@ -68,10 +87,15 @@ def read_source(source: str, *, driver_names: Sequence[str]) -> SourceTable:
     MissingDriverError
         If it cannot make a driver.
     """
-    shipped = yaml.safe_load(SOURCES_PATH.read_text())
+    shipped = read_shipped()
     table = _parse(shipped.get(source) or _read_own(source, shipped=sorted(shipped)), source)
     require_drivers(driver_names, available=table.drivers, source=f"source {source!r}")
     return table
+
+
+def read_shipped() -> dict[str, Any]:
+    """Tables of ``sources.yaml`` by name, as plain values."""
+    return yaml.safe_load(SOURCES_PATH.read_text())
 
 
 def _read_own(source: str, *, shipped: list[str]) -> dict[str, Any]:

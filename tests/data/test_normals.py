@@ -4,7 +4,6 @@ import xarray as xr
 
 from chamnet.data import normals
 from chamnet.errors import InputError
-from chamnet.timeaxis import month_of_step
 
 
 def write_normals(folder, **changed):
@@ -21,31 +20,6 @@ def write_normals(folder, **changed):
     coords = {"time": np.arange(1.0, 13), "lat": latitude, "lon": longitude}
     xr.Dataset(data, coords=coords).to_netcdf(folder / "normals.nc")
     return str(folder / "normals.nc")
-
-
-@pytest.mark.parametrize("is_positive", [False, True])
-def test_days_keep_the_mean_of_every_month(is_positive):
-    months = np.random.default_rng(0).gamma(0.3, size=(20, 12))
-    days = normals.interpolate_months(months, is_positive=is_positive)
-    means = [days[:, month_of_step(2001) == m].mean(axis=1) for m in range(12)]
-    np.testing.assert_allclose(np.stack(means, axis=1), months, rtol=1e-9, atol=1e-12)
-    assert not is_positive or days.min() >= 0
-
-
-def test_constant_months_are_constant_days():
-    np.testing.assert_allclose(normals.interpolate_months(np.full(12, 7.0)), 7.0)
-
-
-def test_radiation_at_the_top_is_that_of_the_handbook():
-    found = normals.extraterrestrial_w_m2(np.array([-20.0]), n_days=365)[0, 245]  # 3 September
-    assert found * 86_400 / 1e6 == pytest.approx(32.2, abs=0.1)  # example 8 of FAO 56
-
-
-def test_polar_night_is_dark_and_shortwave_is_between_its_bounds():
-    top = normals.extraterrestrial_w_m2(np.array([85.0, 0.0]), n_days=365)
-    assert top[0, 0] == 0
-    sunny = normals.shortwave_w_m2(np.ones((2, 365)), latitude=np.array([85.0, 0.0]))
-    np.testing.assert_allclose(sunny, 0.75 * top)
 
 
 def test_places_get_daily_drivers_in_cf_units(tmp_path):

@@ -12,7 +12,7 @@ def test_headers_of_a_good_source_are_told(tmp_path):
     found = describe(tmp_path, make_reanalysis())
     assert found.problems == []
     assert (found.first, found.last, found.calendar) == ("2015-01-01", "2015-12-31", "standard")
-    assert (found.grid_shape, found.step_deg, found.step) == ((6, 12), 30.0, "1 days 00:00:00")
+    assert (found.grid_shape, found.step_deg, found.step) == ((6, 12), 30.0, "1 day, 0:00:00")
     assert found.variables["wind_speed"] == [
         "10m_u_component_of_wind (m s**-1)",
         "10m_v_component_of_wind (m s**-1)",

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from chamnet.config import parse_config
-from chamnet.errors import ConfigError
+from chamnet.data.source_files import expand_paths
+from chamnet.errors import ConfigError, InputError
 from chamnet.provenance import changed_since, digest_of_code, digest_of_listing
 
 try:
@@ -96,7 +97,9 @@ def listing(*paths):
         manifest = next(
             (m for f, m in made().items() if Path(path).is_relative_to(f)), None
         )
-        if manifest:
+        if "://" in str(path):
+            found[str(path)] = "not looked at"  # an object store has no cheap digest
+        elif manifest:
             found[str(path)] = changed_since(path, manifest)
         else:
             try:
@@ -104,6 +107,18 @@ def listing(*paths):
             except FileNotFoundError as error:
                 raise WorkflowError(f"config: {error}, named in the configuration")
     return found
+
+
+def driver_files(year):
+    """Files that the drivers of a year are read from, and the table of a source of one's own."""
+    drivers = options.drivers
+    if any(Path(p).is_relative_to(folder) for p in drivers.paths for folder in made()):
+        return drivers.paths
+    own = [drivers.source] if Path(drivers.source).is_file() else []
+    try:
+        return own + expand_paths(drivers.paths, years=[int(year)])
+    except InputError as error:
+        raise WorkflowError(f"config: {error}")
 
 
 def cells():

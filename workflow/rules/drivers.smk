@@ -40,7 +40,7 @@ rule convert_drivers:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=900,
+        mem_mb=int(1024 * options.drivers.memory_gb) + 300,
         runtime=120,
     params:
         drivers={
@@ -49,12 +49,13 @@ rule convert_drivers:
                 "names",
                 "source",
                 "paths",
+                "storage_options",
                 "cells_per_shard",
                 "cells_per_chunk",
                 "memory_gb",
             )
         },
-        sources=lambda wildcards: listing(*options.drivers.paths),
+        sources=lambda wildcards: listing(*driver_files(wildcards.year)),
         code=digest_of_code("chamnet.data.reanalysis"),
     message:
         "Converting the drivers of {wildcards.year}"
