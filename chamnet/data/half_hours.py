@@ -30,8 +30,9 @@ SUMS = ("P_F",)  # amounts: mm of a step become mm of a day
 ERRORS = ("FCH4_F_RANDUNC",)  # random, so that they shrink with the number of steps
 FLAGS = (f"{NEURAL_COLUMN}_QC",)
 # What AmeriFlux BASE calls the columns; all are measured, none is filled by the provider.
-_BASE_NAMES = {driver.tower_column: driver.tower_column.removesuffix("_F") for driver in
-               DRIVERS.values()} | {MEASURED_COLUMN: MEASURED_COLUMN, "RH": "RH"}  # fmt: skip
+_DRIVER_COLUMNS = [d.tower_column for d in DRIVERS.values() if d.tower_column is not None]
+_BASE_NAMES = {column: column.removesuffix("_F") for column in _DRIVER_COLUMNS}
+_BASE_NAMES |= {MEASURED_COLUMN: MEASURED_COLUMN, "RH": "RH"}
 _POSITION = r"(?:_PI)?(?:_\d+(?:_\d+_[\dA-Z]+)?)?"  # of a sensor: _H_V_R, and "by the investigator"
 
 
