@@ -114,13 +114,17 @@ def open_source(
     """
     with contextlib.ExitStack() as stack:
         yield [
-            (path, stack.enter_context(_open(path, axes, storage_options)))
+            (path, _open(stack, path, axes=axes, storage_options=storage_options))
             for path in expand_paths(paths, years=years)
         ]
 
 
 def _open(
-    path: str, axes: SourceAxes, storage_options: Mapping[str, Any] | None = None
+    stack: contextlib.ExitStack,
+    path: str,
+    *,
+    axes: SourceAxes,
+    storage_options: Mapping[str, Any] | None,
 ) -> xr.Dataset:
     is_zarr = "://" in path or path.rstrip("/").endswith(".zarr") or Path(path).is_dir()
     options: dict[str, Any] = {"engine": "zarr"} if is_zarr else {}
@@ -130,7 +134,7 @@ def _open(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="(Failed to open Zarr|Consolidated)")
             data = xr.open_dataset(path, chunks=None, decode_times=False, **options)
-            return _with_dates(data, axes=axes)
+        return _with_dates(stack.enter_context(data), axes=axes)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(f"{path}: cannot be read as Zarr or NetCDF: {error}") from error
 
