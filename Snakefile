@@ -36,14 +36,7 @@ localrules:
 rule global_budget:
     default_target: True
     input:
-        expand(
-            "results/{run}/{table}.csv",
-            run=RUN,
-            table=["global_budget", "budget_years", "budget_seasons", "budget_trends"],
-        ),
-        expand("results/{run}/publication.json", run=RUN),
-        expand("results/{run}/maps.json", run=RUN),
-        expand("results/{run}/report.html", run=RUN),
+        expand("results/{run}/{product}", run=RUN, product=products()),
         checks(),
 
 

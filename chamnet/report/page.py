@@ -1,7 +1,9 @@
 """The report: one self-contained HTML page of a run, true of that run and of no other."""
 
 import base64
+import calendar
 import importlib.metadata
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -11,11 +13,26 @@ from typing import Any
 import jinja2
 import pandas as pd
 import yaml
+from markupsafe import Markup
 
-from chamnet.budget.references import judge_references, read_acceptance, read_gcp_table
+from chamnet.budget.references import (
+    SCOPE,
+    judge_references,
+    read_acceptance,
+    read_gcp_table,
+    read_literature,
+)
+from chamnet.data.store import manifest_path
 from chamnet.provenance import environment, read_json, write_text
+from chamnet.report.background import (
+    describe_outside,
+    show_history,
+    show_literature,
+    show_skill,
+)
+from chamnet.report.charts import build_map_data, build_region_data
 from chamnet.report.methods import describe_methods
-from chamnet.report.results import read_budget
+from chamnet.report.results import read_budget, read_totals
 from chamnet.report.tables import (
     DASH,
     build_cards,
@@ -33,6 +50,7 @@ from chamnet.report.tables import (
 
 logger = logging.getLogger(__name__)
 
+STARTS_AT = (60.5, 76.5)  # a place on the map: the Ob wetlands
 VERDICTS = {
     "inside": "within the published range",
     "outside_inner": "outside the published range",
@@ -46,7 +64,7 @@ COLUMNS = (
     ("mean", "mean over members, extents and years"),
     ("5 %", "lower end of the 90 % interval"),
     ("95 %", "upper end of the 90 % interval"),
-    ("GCP mean", "Global Carbon Project, 2008-2017"),
+    ("GCP mean", "Global Carbon Project; the period stands under the table"),
     ("GCP range", "smallest and largest of the models; sorted by the largest"),
     ("sd of years", "standard deviation of single years"),
     ("extent %", "share of the variance from the choice of extent"),
@@ -78,6 +96,11 @@ def write_report(
     run: str = "run",
     synthetic: bool = False,
     digest: str = "",
+    netcdf: str | os.PathLike | None = None,
+    regions: str | os.PathLike | None = None,
+    references: str | os.PathLike | None = None,
+    history: str | os.PathLike | None = None,
+    skill: str | os.PathLike | None = None,
 ) -> None:
     """Write ``report.html``: numbers, figures, regions, checks, scores, methods, provenance.
 
@@ -89,10 +112,15 @@ def write_report(
     checks : JSON files of the checks; one that is not there did not pass
     calibrations : ``calibration.json`` by target, for the quick out-of-bag scores
     dropped : tables of what the observations left out
-    maps : manifest of the published maps, for provenance
+    maps : manifest of the published maps, for the interactive map and provenance
     config : options of the run as plain values
     run, digest : name of the run, and what the page follows from
     synthetic : whether the inputs are synthetic
+    netcdf : ``budget.nc``, for the charts of regions
+    regions : manifest of ``build_regions``, for what lies in no region
+    references : table of ``write_references``; None takes the packaged one
+    history : ``totals_history.csv``
+    skill : ``skill.csv``; a table that is not there was not made
     """
     budget, judged = read_budget(csv), judge_references(read_budget(csv))
     found = {target: read_json(path) for target, path in (calibrations or {}).items()}
@@ -106,6 +134,12 @@ def write_report(
         "version": importlib.metadata.version("chamnet"),
         "verdicts": VERDICTS,
         "cards": build_cards(budget, judged),
+        "scope": {target: SCOPE[target] for target in dict.fromkeys(budget["target"])},
+        "literature": show_literature(budget),
+        "skill": show_skill(skill),
+        "history": show_history(history),
+        "outside": describe_outside(regions),
+        **_charts(maps, netcdf),
         "figures": [_embed(path) for path in figures],
         "targets": list(dict.fromkeys(budget["target"])),
         "systems": {name: show_system(name) for name in dict.fromkeys(budget["region_system"])},
@@ -120,7 +154,7 @@ def write_report(
         "dropped": summarize_dropped(dropped),
         "methods": describe_methods(budget, config=config, calibrations=found),
         "provenance": _provenance(csv, maps, digest),
-        "sources": _sources(),
+        "sources": _sources(references),
         "config": yaml.safe_dump(dict(config), sort_keys=False) if config else "",
     }
     write_text(out, _template().render(values))
@@ -155,13 +189,36 @@ def _provenance(
     csv: str | os.PathLike, maps: str | os.PathLike | None, digest: str
 ) -> list[tuple[str, str]]:
     rows = [("table", f"{Path(csv).name}")]
-    if maps is not None and Path(maps).exists():
-        manifest = read_json(maps)
+    if maps is not None:
+        manifest = read_json(manifest_path(maps))
         rows.append(("maps", f"{manifest['store']}, content {manifest['content'][:16]}"))
     rows.append(("digest of options, code and inputs", digest[:16] or DASH))
     rows += [(name, version) for name, version in environment().items() if version != "absent"]
     return rows
 
 
-def _sources() -> list[str]:
-    return [*dict.fromkeys(read_gcp_table()["source"]), *dict.fromkeys(read_acceptance()["source"])]
+def _charts(maps: str | os.PathLike | None, netcdf: str | os.PathLike | None) -> dict[str, Any]:
+    """Data and scripts of the charts; nothing of them where there is nothing to draw."""
+    charts = {
+        "map": build_map_data(maps) if maps is not None else None,
+        "regions": build_region_data(read_totals(netcdf)) if netcdf is not None else None,
+    }
+    if not any(charts.values()):
+        return {"charts": charts}
+    from plotly.offline import get_plotlyjs  # slow to import
+
+    script = (Path(__file__).parent / "report_charts.js").read_text(encoding="utf-8")
+    text = json.dumps(charts, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return {
+        "charts": charts,
+        "charts_json": Markup(text),
+        "plotly_js": Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        "charts_js": Markup(script),
+        "months": list(calendar.month_name)[1:],
+        "start": STARTS_AT,
+    }
+
+
+def _sources(references: str | os.PathLike | None) -> list[str]:
+    tables = (read_gcp_table(references), read_acceptance(), read_literature())
+    return list(dict.fromkeys(source for table in tables for source in table["source"]))

@@ -89,6 +89,7 @@ def build_rows(budget: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "region": show_region(row["region"]),
+            "name": row["region"],
             "target": row["target"],
             "system": row["region_system"],
             "shown_system": show_system(row["region_system"]),

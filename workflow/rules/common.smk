@@ -137,6 +137,22 @@ def observed_places(wildcards):
     return [] if options.drivers.paths else found
 
 
+def finished(path):
+    """The path, where an earlier run of another target has made it."""
+    return path if Path(path).exists() else None
+
+
+def products():
+    """What a run gives: tables, the record of totals, maps and the page."""
+    tables = ["global_budget", "budget_years", "budget_seasons", "budget_trends"]
+    return [
+        *(f"{table}.csv" for table in tables),
+        "publication.json",
+        "maps.json",
+        "report.html",
+    ]
+
+
 def checks():
     """Results of all checks of the run."""
     names = ["budgets", *(f"fluxes_{target}" for target in options.run.targets)]

@@ -112,6 +112,10 @@ rule plot_maps:
 
 rule write_report:
     input:
+        publication="results/{run}/publication.json",
+        netcdf="results/{run}/budget.nc",
+        regions="results/{run}/regions.json",
+        references="results/{run}/references.csv",
         csv="results/{run}/global_budget.csv",
         figures=expand(
             "results/{{run}}/figures/{name}.png",
@@ -145,6 +149,8 @@ rule write_report:
     params:
         targets=options.run.targets,
         config=options.model_dump(mode="json"),
+        history=f"results/{RUN}/totals_history.csv",
+        skill=finished(f"results/{RUN}/skill.csv"),
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.page"),
     message:

@@ -18,4 +18,9 @@ write_report(
     run=snakemake.wildcards.run,
     synthetic=snakemake.params.synthetic,
     digest=job_digest(snakemake),
+    netcdf=snakemake.input.netcdf,
+    regions=snakemake.input.regions,
+    references=snakemake.input.references,
+    history=snakemake.params.history,
+    skill=snakemake.params.skill,
 )
