@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
+include: "workflow/rules/preview.smk"
 include: "workflow/rules/drivers.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/simulate.smk"
@@ -29,6 +30,7 @@ include: "workflow/rules/skill.smk"
 localrules:
     global_budget,
     maps,
+    preview,
     prior,
     skill,
 
@@ -63,3 +65,8 @@ rule skill:
             target=options.run.targets,
             member=members(),
         ),
+
+
+rule preview:
+    input:
+        expand("results/{run}/preview.json", run=RUN),

@@ -29,9 +29,37 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chamnet", description=__doc__)
     parser.add_argument("--version", action="version", version=f"chamnet {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_preview(commands)
     _add_score(commands)
     _add_info(commands)
     return parser
+
+
+def _add_preview(commands: argparse._SubParsersAction) -> None:
+    preview = commands.add_parser(
+        "preview",
+        help="show what a run would read, take and refuse",
+        description="Reads the headers of all sources, a block of each and all tower files; "
+        "shows what is used from where, what the run takes, and every problem at once.",
+    )
+    preview.add_argument(
+        "config",
+        nargs="+",
+        metavar="CONFIG",
+        help="YAML files; options that they do not name are those of config/config.yaml",
+    )
+    preview.add_argument("--page", metavar="FILE.html", help="page with a picture of the inputs")
+    preview.set_defaults(run=_preview)
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from chamnet.config import DEFAULTS_PATH, read_config
+    from chamnet.preview.run import preview_run
+
+    defaults = [DEFAULTS_PATH] if DEFAULTS_PATH.exists() else []
+    config = read_config(*defaults, *options.config)
+    page = options.page or f"results/{config.run.name}/preview.html"
+    preview_run(config, page=page, show=print)
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:

@@ -24,6 +24,7 @@ from chamnet.config_products import BudgetConfig, ExportsConfig, Name, Section, 
 from chamnet.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+DEFAULTS_PATH = Path(__file__).parents[1] / "config" / "config.yaml"  # of the repository
 Mode = Literal["frozen", "rolling", "few_shot", "zero_shot"]
 
 

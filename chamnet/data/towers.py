@@ -4,6 +4,7 @@ The provider's column names and units stay in ``tower_columns`` and ``half_hours
 out is named and measured as CF has it, with measured and filled fluxes kept apart.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -22,7 +23,7 @@ from chamnet.data.half_hours import (
 from chamnet.data.sites import read_site_table
 from chamnet.data.tower_columns import FLUX_COLUMNS, read_days
 from chamnet.data.tower_files import TowerFile, check_site_id, list_tower_files
-from chamnet.errors import InputError
+from chamnet.errors import ChamnetError, InputError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def read_towers(
     driver_names: Sequence[str] = (),
     flux_units: str = "nmol m-2 s-1",
     min_coverage: float = 0.25,
+    problems: list[str] | None = None,
 ) -> list[Tower]:
     """Every site of a folder, in the order of their names.
 
@@ -74,6 +76,7 @@ def read_towers(
         Drivers read from the sites' own columns; none where they come from a reanalysis.
     flux_units : units of the FCH4 columns of daily files, where no half-hours tell them
     min_coverage : share of a day's half-hours that make a measured day
+    problems : takes what is wrong with single sites, which are then left out
 
     Raises
     ------
@@ -85,22 +88,43 @@ def read_towers(
     table = read_site_table(sites, licences=licences)
     towers: dict[str, Tower] = {}
     for _, group in itertools.groupby(files, key=lambda file: file.site_id or file.name):
-        for file, site_id, rows, units in _read_sites(
-            list(group),
-            driver_names=driver_names,
-            flux_units=flux_units,
-            min_coverage=min_coverage,
-        ):
-            if site_id in towers:
-                raise _twice(file.name, site_id=site_id, other=towers[site_id].path)
-            if site_id not in table.index:
-                raise InputError(
-                    f"{file.name}: site {site_id!r} is not in the site table {sites}, expected a "
-                    "row with its SITE_ID, LAT and LON"
-                )
-            days = read_days(rows, source=file.name, driver_names=driver_names, flux_units=units)
-            towers[site_id] = _build_tower(table.loc[site_id], path=file.path, days=days)
+        with _noting(problems):
+            for file, site_id, rows, units in _read_sites(
+                list(group),
+                driver_names=driver_names,
+                flux_units=flux_units,
+                min_coverage=min_coverage,
+            ):
+                with _noting(problems):
+                    _check_site(site_id, file=file, towers=towers, table=table, sites=sites)
+                    days = read_days(
+                        rows, source=file.name, driver_names=driver_names, flux_units=units
+                    )
+                    towers[site_id] = _build_tower(table.loc[site_id], path=file.path, days=days)
     return [towers[site_id] for site_id in sorted(towers)]
+
+
+@contextlib.contextmanager
+def _noting(problems: list[str] | None) -> Iterator[None]:
+    """Note what is raised on purpose, where there is a list for it."""
+    try:
+        yield
+    except ChamnetError as error:
+        if problems is None:
+            raise
+        problems.append(str(error))
+
+
+def _check_site(
+    site_id: str, *, file: TowerFile, towers: dict[str, Tower], table: pd.DataFrame, sites: str
+) -> None:
+    if site_id in towers:
+        raise _twice(file.name, site_id=site_id, other=towers[site_id].path)
+    if site_id not in table.index:
+        raise InputError(
+            f"{file.name}: site {site_id!r} is not in the site table {sites}, expected a row with "
+            "its SITE_ID, LAT and LON"
+        )
 
 
 def fill_driver_gaps(days: pd.DataFrame, driver_names: Sequence[str]) -> pd.DataFrame:

@@ -3,8 +3,9 @@
 Fractions are of the cell's area, and wetland, upland soil, ice and water add up to it.
 """
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,30 @@ def convert_wetlands(
     return write_store(data, store, digest=digest, chunks={"extent": 1})
 
 
+def read_first_map(source: Mapping[str, Any], *, years: Iterable[int]) -> tuple[xr.DataArray, str]:
+    """First map of a source, checked, and the period of its dates; no other map is read.
+
+    Raises
+    ------
+    InputError
+        If it lacks a month of one of the years, or the first map holds what is no fraction.
+    GridError
+        If its grid is not a regular one of latitude and longitude.
+    """
+    label = f"{source['path']} ({source.get('variable', 'Fw')})"
+    with _open_variable(source) as data:
+        for year in years:
+            chosen = _select_months(data, kind=_kind_of(source), year=year, source=label)
+        first = orient(chosen[{"time": [0]}], source=source["path"])
+        first = first.transpose("time", "latitude", "longitude").load()
+        _check_fractions(first, source=label)
+        period = "any year"
+        if _kind_of(source) == "monthly":
+            found = _dates(data["time"], source=label)[0]
+            period = f"{found.min()} to {found.max()}, each month"
+    return first[0].where(first[0] >= 0), period
+
+
 def _build_dataset(
     wetland: np.ndarray, *, upland: np.ndarray, cells: xr.Dataset, year: int
 ) -> xr.Dataset:
@@ -90,13 +115,8 @@ def _build_dataset(
 def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> np.ndarray:
     """Fractions of the cells' area, (month, cell), before they are capped."""
     path, name = source["path"], source.get("variable", "Fw")
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file, expected a NetCDF with {name!r}")
-    kind = source.get("kind", "monthly")
-    with xr.open_dataset(path, engine="zarr" if Path(path).is_dir() else None) as data:
-        if name not in data:
-            raise InputError(f"{path}: no variable {name!r}, it has {list(data.data_vars)}")
-        maps = _select_months(data[name], kind=kind, year=year, source=f"{path} ({name})")
+    with _open_variable(source) as data:
+        maps = _select_months(data, kind=_kind_of(source), year=year, source=f"{path} ({name})")
         maps = orient(maps, source=path).transpose("time", "latitude", "longitude").load()
     values = _check_fractions(maps, source=f"{path} ({name})")
     step = float(cells.attrs["step_deg"])
@@ -112,6 +132,25 @@ def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> 
         values, fraction, maps=maps, overlap=overlap, name=source["name"], step_deg=step
     )
     return np.broadcast_to(fraction, (N_MONTHS, fraction.shape[1]))
+
+
+@contextlib.contextmanager
+def _open_variable(source: Mapping[str, Any]) -> Iterator[xr.DataArray]:
+    path, name = source["path"], source.get("variable", "Fw")
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file, expected a NetCDF with {name!r}")
+    try:
+        opened = xr.open_dataset(path, engine="zarr" if Path(path).is_dir() else None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as NetCDF or Zarr: {error}") from error
+    with opened as data:
+        if name not in data:
+            raise InputError(f"{path}: no variable {name!r}, it has {list(data.data_vars)}")
+        yield data[name]
+
+
+def _kind_of(source: Mapping[str, Any]) -> str:
+    return str(source.get("kind", "monthly"))
 
 
 def _select_months(data: xr.DataArray, *, kind: str, year: int, source: str) -> xr.DataArray:
