@@ -1,9 +1,7 @@
 """The sources of a run, one after the other: headers, a block of each, and all towers."""
 
 import logging
-import warnings
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -12,8 +10,14 @@ from chamnet.config import Config
 from chamnet.data.attributes import read_land_fractions
 from chamnet.data.cells import ANTARCTICA_LATITUDE
 from chamnet.data.chambers import read_chambers
+from chamnet.data.ingredients import find_ingredients
+from chamnet.data.magnitudes import check_maps
 from chamnet.data.rasters import open_raster
-from chamnet.data.source_description import SourceDescription, describe_source
+from chamnet.data.series import Series
+from chamnet.data.source_description import describe_source
+from chamnet.data.source_files import expand_paths, open_source
+from chamnet.data.source_tables import read_source
+from chamnet.data.steps import Steps
 from chamnet.data.towers import NOT_WETLAND, Tower, read_towers
 from chamnet.data.wetlands import read_first_map
 from chamnet.errors import InputError
@@ -35,7 +39,11 @@ def find_drivers(config: Config, found: Findings) -> None:
         return
     years = list(range(options.first_year, options.last_year + 1))
     described = describe_source(
-        source=options.source, paths=options.paths, names=options.names, years=years
+        source=options.source,
+        paths=options.paths,
+        names=options.names,
+        years=years,
+        storage_options=options.storage_options,
     )
     for problem in described.problems:
         found.refuse(problem)
@@ -50,7 +58,7 @@ def find_drivers(config: Config, found: Findings) -> None:
         note="; ".join(f"{name}: {', '.join(v)}" for name, v in described.variables.items()),
     )
     with found.noting():
-        _read_first_block(described, found)
+        _read_first_maps(config, found)
 
 
 def find_cells(config: Config, found: Findings) -> np.ndarray | None:
@@ -212,31 +220,35 @@ def _check_near(found: Findings, *, is_cell: np.ndarray, step_deg: float) -> Non
             )
 
 
-def _read_first_block(described: SourceDescription, found: Findings) -> None:
-    """First map of each driver's first variable, for the picture; it must hold a number."""
-    for variables in described.variables.values():
-        name = variables[0].rsplit(" (", 1)[0]
-        data = _open_with(described.paths, name)
-        if data is None:
-            continue
-        latitude = next((d for d in data.dims if str(d) in ("latitude", "lat", "y")), None)
-        longitude = next((d for d in data.dims if str(d) in ("longitude", "lon", "x")), None)
-        first = data.isel({d: 0 for d in data.dims if d not in (latitude, longitude)})
-        first = orient(first.load(), source=f"{described.paths[0]} ({name})")
-        if not np.isfinite(first.values).any():
-            raise InputError(f"{described.paths[0]} ({name}): the first map holds no number")
-        found.maps[f"{variables[0]}, first map"] = first.astype(float)
+def _read_first_maps(config: Config, found: Findings) -> None:
+    """First map of each variable of the first year, against the bounds of its table."""
+    options = config.drivers
+    table = read_source(options.source, driver_names=options.names)
+    files = expand_paths(options.paths, years=[options.first_year])
+    stored = options.storage_options
+    with open_source(files, axes=table.axes, storage_options=stored) as data:
+        for name in options.names:
+            with found.noting():
+                recipe = find_ingredients(data, table, name, year=options.first_year)
+                for series, steps in zip(recipe.series, recipe.steps, strict=True):
+                    _read_first_map(series, steps, found)
 
 
-def _open_with(paths: Iterable[str], name: str) -> xr.DataArray | None:
-    for path in paths:
-        engine = "zarr" if "://" in path or Path(path).is_dir() else None
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(Failed to open Zarr|Consolidated)")
-            data = xr.open_dataset(path, engine=engine, chunks=None, decode_times=False)
-        if name in data:
-            return data[name]
-    return None
+def _read_first_map(series: Series, steps: Steps, found: Findings) -> None:
+    title = f"{series.name} ({series.variable.units}), first map"
+    if title in found.maps:
+        return
+    values = series.read(steps.positions[:1], rows=slice(None))[0].astype(float)
+    if series.sum_over is not None:
+        values /= steps.seconds[0]
+        title = f"{series.name} ({series.variable.units}, a second), first map"
+    check_maps(values, series=series)
+    if not np.isfinite(values).any():
+        raise InputError(f"{series.source}: the first map holds no number")
+    axes = dict(zip(("latitude", "longitude"), series.axes, strict=True))
+    found.maps[title] = orient(
+        xr.DataArray(values, dims=tuple(axes), coords=axes), source=series.source
+    )
 
 
 def _short(paths: Iterable[str]) -> str:
