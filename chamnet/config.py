@@ -119,6 +119,14 @@ class SimulateConfig(Section):
         2.0, ge=0, le=10, description="shift of temperature, K, where towers' weather is repeated"
     )
     window_days: int | None = Field(None, ge=1, le=366, description="of windows; None: months")
+    flux_path: str | None = Field(
+        None, description="fluxes of another model in place of ours: file, Zarr, or folder of files"
+    )
+    flux_variable: str | None = Field(None, description="its variable; None: a name we know")
+    flux_units: str | None = Field(None, description="of it, where the file does not say them")
+    wetland_variable: str | None = Field(
+        None, description="wetland share of cells that a flux per area of cell is divided by"
+    )
 
 
 class ModelConfig(Section):

@@ -17,12 +17,12 @@ from chamnet.data.places import PlaceDrivers, n_steps_of
 from chamnet.errors import MissingDriverError
 from chamnet.simulation.classes import CLASS_LABELS
 from chamnet.simulation.ground import build_ground, build_soils
-from chamnet.simulation.inputs import LONGWAVE, REQUIRED, Land
+from chamnet.simulation.inputs import REQUIRED, Land
 from chamnet.simulation.parameters import Parameters, perturb_parameters, read_parameters
 from chamnet.simulation.run import ProcessModel
 from chamnet.simulation.series import (
     build_simulated_windows,
-    fill_with_own_cycle,
+    build_weather,
     shift_climate,
 )
 from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predictors
@@ -119,7 +119,7 @@ def simulate_fluxes(
     drawing = None if round_of is None else np.random.default_rng(another.stream(2))
     parts = []
     for part in _batches(latitude.size):
-        weather = _weather_of(drivers, part)
+        weather = build_weather(drivers, part)
         land, wetland_class, biome = build_ground(
             {name: values[part] for name, values in soils.items()},
             weather,
@@ -186,18 +186,6 @@ def _build_traits(
 def _batches(n_places: int) -> Iterator[slice]:
     for start in range(0, n_places, PLACES_TOGETHER):
         yield slice(start, min(start + PLACES_TOGETHER, n_places))
-
-
-def _weather_of(drivers: PlaceDrivers, part: slice) -> dict[str, np.ndarray]:
-    """Drivers of the process model over all years, (place, time), without gaps."""
-    lengths = n_steps_of(drivers.years, calendar=drivers.calendar)
-    names = [name for name in (*REQUIRED, LONGWAVE) if name in drivers.driver_names]
-    weather = {}
-    for name in names:
-        values = drivers.values[part, :, :, drivers.driver_names.index(name)]
-        filled = fill_with_own_cycle(values, name=name)
-        weather[name] = np.concatenate([filled[:, y, :n] for y, n in enumerate(lengths)], axis=1)
-    return weather
 
 
 def build_simulated_places(

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from chamnet.data.observations import build_observations
 from chamnet.data.places import PlaceDrivers, read_cell_drivers
 from chamnet.data.store import open_store, write_store
 from chamnet.data.windows import open_place_data
 from chamnet.errors import InputError
+from chamnet.simulation.others import build_sampled_windows, sample_fluxes
 from chamnet.simulation.places import PRIOR_STREAM, Another, build_simulated_places
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,10 @@ def simulate_places(
     cells: str | None = None,
     drivers: Sequence[str] = (),
     observations: str | None = None,
+    flux_path: str | None = None,
+    flux_variable: str | None = None,
+    flux_units: str | None = None,
+    wetland_variable: str | None = None,
 ) -> Path:
     """Write simulated places in the layout of observations; the manifest's path.
 
@@ -54,6 +61,8 @@ def simulate_places(
     cluster_km : places within share a cluster
     cells, drivers : manifests of cells, and of drivers by year
     observations : manifest of the observations, read where there are no cells
+    flux_path : fluxes of another model, taken in place of ours; see ``sample_fluxes``
+    flux_variable, flux_units, wetland_variable : of that file
 
     Raises
     ------
@@ -75,10 +84,26 @@ def simulate_places(
         rounds = None
     elif observations:
         found, places, rounds = _repeat_places(
-            observations, driver_names=driver_names, n_places=n_places, generator=generator
+            observations,
+            driver_names=driver_names,
+            n_places=n_places,
+            is_once=flux_path is not None,
+            generator=generator,
         )
     else:
         raise InputError("simulate: neither cells with drivers nor observations, expected one")
+    if flux_path:
+        data = _sample_places(
+            found,
+            places,
+            target=target,
+            path=flux_path,
+            cluster_km=cluster_km,
+            variable=flux_variable,
+            units=flux_units,
+            wetland_variable=wetland_variable,
+        )
+        return _write(data, store, digest=digest)
     data = build_simulated_places(
         found,
         places,
@@ -93,8 +118,51 @@ def simulate_places(
         cluster_km=cluster_km,
         round_of=rounds,
     )
+    return _write(data, store, digest=digest)
+
+
+def _write(data: xr.Dataset, store: str, *, digest: str) -> Path:
     sizes = {name: data.sizes[name] for name in ("place", "year", "window")}
     return write_store(data, store, digest=digest, extra=sizes)
+
+
+def _sample_places(
+    drivers: PlaceDrivers,
+    places: pd.DataFrame,
+    *,
+    target: str,
+    path: str,
+    cluster_km: float,
+    variable: str | None,
+    units: str | None,
+    wetland_variable: str | None,
+) -> xr.Dataset:
+    """Places with the flux of another model; those where it has none are left out."""
+    fluxes = sample_fluxes(
+        path,
+        latitude=places["latitude"].to_numpy(),
+        longitude=places["longitude"].to_numpy(),
+        years=drivers.years,
+        variable=variable,
+        units=units,
+        wetland_variable=wetland_variable,
+    )
+    has_drivers = np.isfinite(drivers.values).all(axis=-1).any(axis=-1)
+    fluxes[~has_drivers] = np.nan
+    has_flux = np.isfinite(fluxes).any(axis=(1, 2))
+    logger.info("simulate: %s has a flux at %d of %d places", path, has_flux.sum(), has_flux.size)
+    kept = places[has_flux].reset_index(drop=True)
+    windows = build_sampled_windows(
+        fluxes[has_flux], years=drivers.years, calendar=drivers.calendar
+    )
+    data = build_observations(
+        target,
+        places=kept.assign(place_class="", licence="of the other model", doi=""),
+        windows=windows,
+        drivers=drivers.take(has_flux),
+        cluster_km=cluster_km,
+    )
+    return data.assign_attrs(comment="simulated by another model, not observed", source=path)
 
 
 def _draw_cells(
@@ -132,6 +200,7 @@ def _repeat_places(
     *,
     driver_names: Sequence[str],
     n_places: int,
+    is_once: bool,
     generator: np.random.Generator,
 ) -> tuple[PlaceDrivers, pd.DataFrame, np.ndarray]:
     """Drivers of observed places again and again, and the number of each repeat."""
@@ -143,6 +212,7 @@ def _repeat_places(
     usable = np.flatnonzero(data.has_drivers.any(axis=1))
     if usable.size == 0:
         raise InputError(f"{observations}: no place has drivers on half of any year's days")
+    n_places = min(n_places, usable.size) if is_once else n_places
     index = np.resize(generator.permutation(usable), n_places)
     rounds = np.arange(n_places) // usable.size
     logger.info(

@@ -14,6 +14,18 @@ from chamnet.simulation.soil import STEFAN_BOLTZMANN
 from chamnet.timeaxis import N_MONTHS, month_lengths
 
 
+def build_weather(drivers: PlaceDrivers, part: slice = slice(None)) -> dict[str, np.ndarray]:
+    """Drivers of the process model over all years, (place, time), without gaps."""
+    lengths = n_steps_of(drivers.years, calendar=drivers.calendar)
+    names = [name for name in (*REQUIRED, LONGWAVE) if name in drivers.driver_names]
+    weather = {}
+    for name in names:
+        values = drivers.values[part, :, :, drivers.driver_names.index(name)]
+        filled = fill_with_own_cycle(values, name=name)
+        weather[name] = np.concatenate([filled[:, y, :n] for y, n in enumerate(lengths)], axis=1)
+    return weather
+
+
 def fill_with_own_cycle(values: np.ndarray, *, name: str = "driver") -> np.ndarray:
     """Values whose gaps hold the place's mean of that step, (place, year, step).
 

@@ -21,6 +21,7 @@ rule simulate_places:
         years=[options.drivers.first_year, options.drivers.last_year],
         seed=options.run.seed,
         cluster_km=options.towers.cluster_km,
+        sources=lambda wildcards: listing(options.simulate.flux_path),
         code=digest_of_code("chamnet.simulation.prior"),
     message:
         "Simulating places of {wildcards.target}"
