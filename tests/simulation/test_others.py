@@ -91,7 +91,7 @@ def test_files_that_cannot_be_used_are_refused(tmp_path):
         sample_fluxes(path, years=[2015], variable="flux", units="K", **PLACES)
     folder = tmp_path / "tem"
     folder.mkdir()
-    with pytest.raises(UnitsError, match="has no units; name them in simulate.flux_units"):
+    with pytest.raises(UnitsError, match=r"has no units; name them in simulate\.flux_units"):
         sample_fluxes(_write_tem(folder, units=None), years=[2015], **PLACES)
 
 
