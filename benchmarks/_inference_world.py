@@ -1,6 +1,8 @@
 """A generated world to run inference on: random drivers and untrained members."""
 
 import argparse
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ class Setting:
         return self.folder / "context" / "emission" / f"{year}.json"
 
     def embed(self, year: int, *, digest: str) -> None:
-        """Embed a year."""
+        """Embed a year with every member."""
         from chamnet.inference.embed import embed_year
 
         embed_year(
@@ -49,17 +51,17 @@ class Setting:
             threads=self.options.threads,
         )
 
-    def predict(self, store: Path) -> None:
-        """Predict the target year."""
+    def predict(self, store: Path, *, years: Sequence[int] = YEARS) -> None:
+        """Predict the last of some years, the others its context."""
         from chamnet.inference.predict import predict_year
 
         predict_year(
             store=store,
-            digest=self.options.precision,
-            year=self.target_year,
-            drivers=self.drivers(self.target_year),
+            digest=f"{self.options.precision} {time.time_ns()}",  # never the one before
+            year=years[-1],
+            drivers=self.drivers(years[-1]),
             cells=self.cells,
-            contexts=[self.context(year) for year in YEARS],
+            contexts=[self.context(year) for year in years],
             checkpoints=self.checkpoints,
             calibration=None,
             precision=self.options.precision,
@@ -102,11 +104,19 @@ class Setting:
 
 def make_world(setting: Setting) -> dict:
     """Generated drivers, cells and untrained members, and the contexts of all years."""
+    write_world(setting, years=YEARS, cells_per_shard=CELLS_PER_SHARD)
+    for year in YEARS:
+        setting.embed(year, digest="first")
+    return {}
+
+
+def write_world(setting: Setting, *, years: Sequence[int], cells_per_shard: int) -> None:
+    """Generated drivers and cells, and untrained members."""
     import xarray as xr
 
-    from chamnet.data.drivers import DRIVERS
     from chamnet.data.store import write_store
 
+    names = driver_names()
     n_cells = setting.options.n_cells
     attributes = [f"attribute_{i}" for i in range(N_ATTRIBUTES)]
     places = {
@@ -118,15 +128,22 @@ def make_world(setting: Setting) -> dict:
         {"attributes": (("cell", "attribute"), values)}, coords=places | {"attribute": attributes}
     )
     write_store(cells, setting.folder / "cells.zarr", digest="cells")
-    write_members(setting, tuple(DRIVERS), tuple(attributes))
-    for year in YEARS:
-        write_drivers(setting.drivers(year), year, tuple(DRIVERS), places)
-        setting.embed(year, digest="first")
-    return {}
+    write_members(setting, names, tuple(attributes))
+    for year in years:
+        write_drivers(setting.drivers(year), year, names, places, cells_per_shard)
 
 
-def write_drivers(manifest: Path, year: int, names: tuple[str, ...], places: dict) -> None:
-    """Random drivers of one year, a shard at a time."""
+def driver_names() -> tuple[str, ...]:
+    """Names of the drivers: all that chamnet knows."""
+    from chamnet.data.drivers import DRIVERS
+
+    return tuple(DRIVERS)
+
+
+def write_drivers(
+    manifest: Path, year: int, names: tuple[str, ...], places: dict, cells_per_shard: int
+) -> None:
+    """Random drivers of one year, a shard at a time; what an earlier call wrote is left."""
     import dask.array
     import xarray as xr
 
@@ -142,9 +159,11 @@ def write_drivers(manifest: Path, year: int, names: tuple[str, ...], places: dic
         dict.fromkeys(names, (("cell", "time"), empty)), coords=places | {"time": times}
     )
     writer = StoreWriter(manifest, digest="drivers")
-    writer.begin(template, chunks={"cell": CELLS_PER_CHUNK}, shards={"cell": CELLS_PER_SHARD})
-    shards = build_shards(n_cells, CELLS_PER_SHARD)
+    writer.begin(template, chunks={"cell": CELLS_PER_CHUNK}, shards={"cell": cells_per_shard})
+    shards = build_shards(n_cells, cells_per_shard)
     for shard in shards:
+        if writer.is_written(shard.name):
+            continue
         shape = (shard.n_cells, times.size)
         weather = {n: (("cell", "time"), random.normal(size=shape).astype("f4")) for n in names}
         at = {"cell": shard.cells, "time": slice(0, times.size)}

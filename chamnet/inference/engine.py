@@ -120,6 +120,7 @@ def open_client(engine: str) -> "Iterator[Client]":
     ConfigError
         If it is none of these, or dask-jobqueue is asked for and not installed.
     """
+    dask.config.set({"logging.distributed": "warning"})  # read when it is imported
     from distributed import Client
 
     kind, _, rest = engine.partition(":")
@@ -144,7 +145,7 @@ def _make_cluster(kind: str, n_workers: int) -> contextlib.AbstractContextManage
         from distributed import LocalCluster
 
         return LocalCluster(
-            n_workers=n_workers, threads_per_worker=SHARDS_AT_ONCE, dashboard_address=None
+            n_workers=n_workers, threads_per_worker=SHARDS_AT_ONCE, dashboard_address=":0"
         )
     try:
         jobqueue = importlib.import_module("dask_jobqueue")

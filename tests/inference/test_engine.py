@@ -92,7 +92,7 @@ def test_a_missing_dask_jobqueue_is_asked_for(monkeypatch):
 
 @pytest.fixture
 def cluster():
-    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
         yield cluster
 
 
@@ -101,7 +101,7 @@ def test_a_cluster_of_dask_jobqueue_is_asked_for_jobs(monkeypatch):
 
     class FakeSlurm(LocalCluster):  # stands in for dask-jobqueue, which is not installed here
         def __init__(self):
-            super().__init__(n_workers=1, processes=False, dashboard_address=None)
+            super().__init__(n_workers=1, processes=False, dashboard_address=":0")
 
         def scale(self, n=None, jobs=None):
             asked.append(jobs)

@@ -1,5 +1,6 @@
 """Fluxes of a year: the same however they are cut, resumed or batched."""
 
+import errno
 import logging
 import re
 import signal
@@ -15,12 +16,12 @@ import xarray as xr
 from factories_inference import make_cells, make_world, write_calibration
 
 from chamnet.data.context import context_folder, open_contexts
-from chamnet.data.store import open_store, write_store
+from chamnet.data.store import StoreWriter, open_store, write_store
 from chamnet.errors import CalendarError, CheckpointError, GridError, StoreError
 from chamnet.inference import predict
 from chamnet.inference.ensemble import mean_by_month
 from chamnet.inference.shards import open_driver_year
-from chamnet.model.checkpoint import load_member
+from chamnet.model.checkpoint import load_member, read_tensors, write_tensors
 from chamnet.provenance import read_json
 
 KILLED_RUN = """
@@ -324,6 +325,50 @@ def test_contexts_of_other_checkpoints_are_refused(world, tmp_path):
         world.predict(2012, checkpoints=other.checkpoints, store=tmp_path / "x.zarr")
 
 
+def test_contexts_of_another_normalizer_are_refused(world, tmp_path):
+    path = tmp_path / "00" / "checkpoint.pt"
+    values = read_tensors(world.checkpoints[0])
+    values["normalization"]["flux_scale"] *= 2
+    write_tensors(values, path)
+    with pytest.raises(CheckpointError, match="embed the year again"):
+        world.predict(2012, checkpoints=[path, world.checkpoints[1]], store=tmp_path / "x.zarr")
+    assert not (tmp_path / "x.parts").exists()
+
+
+def test_a_checkpoint_of_another_version_is_refused(world, tmp_path):
+    path = tmp_path / "00" / "checkpoint.pt"
+    write_tensors(read_tensors(world.checkpoints[0]) | {"format": 0}, path)
+    with pytest.raises(CheckpointError, match="format 0, expected a checkpoint of format"):
+        world.predict(2012, checkpoints=[path], store=tmp_path / "x.zarr")
+    assert not (tmp_path / "x.parts").exists()
+
+
+def test_a_full_disk_leaves_no_manifest_and_what_was_written_is_kept(world, tmp_path, monkeypatch):
+    to_zarr, store = xr.Dataset.to_zarr, tmp_path / "2012.zarr"
+
+    def write_until_full(data, *args, **options):
+        if options.get("region", {}).get("cell") == slice(8, 10):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return to_zarr(data, *args, **options)
+
+    with monkeypatch.context() as full:
+        full.setattr(xr.Dataset, "to_zarr", write_until_full)
+        with pytest.raises(OSError, match="No space left on device"):
+            world.predict(2012, years=[2011], store=store)
+    with pytest.raises(StoreError, match="no such manifest"):
+        open_store(store)
+    assert len(list((tmp_path / "2012.parts").glob("region-*.json"))) == 2
+    whole = world.predict(2012, years=[2011], store=tmp_path / "whole.zarr")
+    world.predict(2012, years=[2011], store=store)
+    assert files_of(store) == files_of(whole.with_suffix(".zarr"))
+
+
+def test_a_year_that_is_being_written_with_other_options_is_refused(world, tmp_path):
+    holder = StoreWriter(tmp_path / "2012.zarr", digest="other")
+    with holder.locked(), pytest.raises(StoreError, match="with other inputs or options"):
+        world.predict(2012, store=tmp_path / "2012.zarr")
+
+
 def test_drivers_of_other_cells_are_refused(world, tmp_path):
     fewer = write_store(make_cells(n_cells=9), tmp_path / "cells.zarr", digest="x")
     cells = make_cells(n_cells=10)
@@ -334,13 +379,7 @@ def test_drivers_of_other_cells_are_refused(world, tmp_path):
             world.predict(2012, cells=cells, store=tmp_path / "x.zarr")
 
 
-@pytest.fixture
-def quiet_workers(monkeypatch):
-    """Processes of a cluster say what they do on their own standard error, not here."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-def test_a_cluster_of_two_processes_gives_the_same_bits(world, tmp_path, quiet_workers):
+def test_a_cluster_of_two_processes_gives_the_same_bits(world, tmp_path):
     one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
     alone = world.predict(2012, years=[2011], store=one, daily=True)
     manifest = world.predict(2012, years=[2011], store=two, daily=True, engine="local:2")

@@ -77,6 +77,12 @@ def test_a_changed_option_reruns_what_depends_on_it(run, option, expected, untou
     assert untouched not in jobs
 
 
+def test_a_year_more_costs_one_embedding_and_one_prediction_a_target(run):
+    jobs = planned(run, "--config", "predict={last_year: 2013}")
+    assert (jobs["embed_year"], jobs["predict_year"], jobs["integrate_year"]) == (2, 2, 2)
+    assert not {"convert_drivers", "train_member", "calibrate"} & set(jobs)
+
+
 def test_a_changed_tower_file_reruns_the_towers_and_not_the_chambers(run):
     tower = next((run.folder / "input/towers").glob("*.csv"))
     before = tower.stat()

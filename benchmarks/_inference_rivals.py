@@ -1,0 +1,173 @@
+"""Other ways to run the same network over the same files, and a forest, for comparison."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from _inference_world import CELLS_PER_SHARD, Setting
+
+
+def time_of(function: Callable[[], Any]) -> dict[str, float]:
+    """Wall and processor seconds of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    function()
+    return {
+        "wall": time.perf_counter() - wall,
+        "processor": time.process_time() - processor,
+    }
+
+
+def measure_loop(setting: Setting) -> dict:
+    """(d) One cell at a time, one member at a time."""
+    import torch
+
+    from chamnet.inference.ensemble import mean_by_month
+    from chamnet.timeaxis import month_lengths
+
+    inputs, members, _ = setting.inputs()
+    drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
+    lengths = month_lengths(setting.target_year)
+    n_cells = setting.options.n_loop
+
+    def run() -> None:
+        is_half = setting.options.precision == "bfloat16"
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            for cell in range(n_cells):
+                for m, member in enumerate(members.values()):
+                    flux = member.predict(
+                        torch.from_numpy(drivers[cell : cell + 1]),
+                        torch.from_numpy(attributes[cell : cell + 1]),
+                        torch.from_numpy(context.embeddings[m, cell : cell + 1]).float(),
+                        torch.from_numpy(context.seasons[m, cell : cell + 1]).float(),
+                        torch.from_numpy(context.mask[cell : cell + 1]),
+                    )
+                    mean_by_month(flux, lengths)
+
+    return time_of(run) | {"work": n_cells * 366 * len(members)}
+
+
+def measure_apply_ufunc(setting: Setting) -> dict:
+    """(e) xarray.apply_ufunc over dask chunks of a shard, in batches of the same size.
+
+    As many threads of dask as the pipeline has, one of them in the network at a time.
+    """
+    import xarray as xr
+
+    from chamnet.inference.engine import SHARDS_AT_ONCE
+
+    inputs, members, batcher = setting.inputs()
+    run_members = build_function(setting, members)
+    data = inputs.drivers.data
+    drivers = xr.concat([data[name] for name in inputs.drivers.names], "driver")
+    contexts = xr.concat(
+        [store.chunk({"cell": CELLS_PER_SHARD}) for store in inputs.contexts], "year"
+    ).chunk({"year": -1})
+    attributes = xr.DataArray(inputs.attributes, dims=("cell", "attribute"))
+
+    def predict(drivers: Any, attributes: Any, embeddings: Any, seasons: Any) -> np.ndarray:
+        arrays = (drivers, attributes, embeddings, seasons)
+        return batcher.map(run_members, *map(np.ascontiguousarray, arrays))[0]
+
+    flux = xr.apply_ufunc(
+        predict,
+        drivers.chunk({"driver": -1}),
+        attributes.chunk({"cell": CELLS_PER_SHARD}),
+        contexts["embedding"],
+        contexts["season"],
+        input_core_dims=[
+            ["time", "driver"],
+            ["attribute"],
+            ["member", "year", "component"],
+            ["member", "year", "month", "feature"],
+        ],
+        output_core_dims=[["member", "months"]],
+        dask="parallelized",
+        dask_gufunc_kwargs={"output_sizes": {"months": 12}},
+        output_dtypes=[np.float32],
+    ).to_dataset(name="flux")
+    store = setting.folder / "fluxes" / "apply_ufunc.zarr"
+
+    def run() -> None:
+        import dask
+
+        with dask.config.set(scheduler="threads", num_workers=SHARDS_AT_ONCE):
+            flux.drop_vars(list(flux.coords)).to_zarr(store, mode="w", consolidated=False)
+
+    return time_of(run) | {"work": setting.n_member_cell_days}
+
+
+def measure_xbatcher(setting: Setting) -> dict:
+    """(f) xbatcher feeding shards to torch, in batches of the same size; fluxes written at the end.
+
+    Its batches come as data sets, one after the other, in the process that asks for them.
+    """
+    import xarray as xr
+    import xbatcher
+
+    inputs, members, batcher = setting.inputs()
+    run_members = build_function(setting, members)
+    names = list(inputs.drivers.names)
+    contexts = xr.concat(inputs.contexts, "year")[["embedding", "season"]]
+    data = xr.merge([inputs.drivers.data[names].drop_vars(["latitude", "longitude"]), contexts],
+                    compat="override", join="override")  # fmt: skip
+    data = data.drop_vars([name for name in data.coords if name != "time"])
+    data["attributes"] = (("cell", "attribute"), inputs.attributes)
+    store = setting.folder / "fluxes" / "xbatcher.zarr"
+
+    def run() -> None:
+        parts = []
+        sizes = dict(data.sizes) | {"cell": min(CELLS_PER_SHARD, data.sizes["cell"])}
+        for batch in xbatcher.BatchGenerator(data, input_dims=sizes, preload_batch=True):
+            drivers = np.stack([batch[name].values for name in names], -1)
+            context = (
+                batch["embedding"].transpose("cell", "member", "year", ...).values,
+                batch["season"].transpose("cell", "member", "year", ...).values,
+            )
+            arrays = (drivers, batch["attributes"].values, *context)
+            parts.append(batcher.map(run_members, *map(np.ascontiguousarray, arrays))[0])
+        flux = xr.Dataset({"flux": (("cell", "member", "month"), np.concatenate(parts))})
+        flux.to_zarr(store, mode="w", consolidated=False)
+
+    n_cells = data.sizes["cell"] // CELLS_PER_SHARD * CELLS_PER_SHARD  # whole batches only
+    return time_of(run) | {"work": n_cells * 366 * len(members)}
+
+
+def build_function(setting: Setting, members: dict) -> Callable:
+    """Monthly means of every member for tensors of a batch, all context years there."""
+    import torch
+
+    from chamnet.inference.ensemble import mean_by_month
+    from chamnet.timeaxis import month_lengths
+
+    lengths = month_lengths(setting.target_year)
+
+    def run(x: Any, a: Any, e: Any, s: Any) -> tuple:
+        mask = torch.ones(e.shape[0], e.shape[2], dtype=torch.bool)
+        fluxes = [
+            member.predict(x, a, e[:, m].float(), s[:, m].float(), mask)
+            for m, member in enumerate(members.values())
+        ]
+        return (mean_by_month(torch.stack(fluxes, 1), lengths),)
+
+    return run
+
+
+def measure_forest(setting: Setting) -> dict:
+    """(g) A forest of 500 trees on daily drivers and attributes, trees as deep as they grow."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    inputs, _, _ = setting.inputs()
+    drivers, attributes, _ = inputs.read(inputs.drivers.shards[0])
+    n_cells = setting.options.n_forest
+    repeated = np.repeat(attributes[:, None], drivers.shape[1], axis=1)
+    days = np.concatenate([drivers, repeated], axis=-1)
+    random = np.random.default_rng(0)
+    train = random.integers(days[..., 0].size, size=4000)
+    rows = days.reshape(-1, days.shape[-1])
+    forest = RandomForestRegressor(
+        n_estimators=500, min_samples_leaf=5, max_features="sqrt", n_jobs=setting.options.threads
+    )
+    forest.fit(rows[train], random.gamma(1.0, size=train.size))
+    cells = days[:n_cells].reshape(-1, days.shape[-1])
+    return time_of(lambda: forest.predict(cells)) | {"work": n_cells * 366}
