@@ -1,5 +1,9 @@
 """Batches of one size, and what happens when memory runs out."""
 
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +57,45 @@ def test_out_of_memory_halves_the_batch_and_goes_on(error, caplog):
         "n_cells_nan": 0,
     }
     assert "going on with batches of 2 cells" in caplog.text
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 64), ("cuda", 4096)])
+def test_the_batch_suits_the_device_and_is_no_larger_than_a_shard(device, expected):
+    options = {"cells_per_batch": None, "precision": "float32", "threads": 1}
+    batchers = [Batcher(device=torch.device(device), most=n, **options) for n in (10_000, 7)]
+    assert [batcher.cells_per_batch for batcher in batchers] == [expected, 7]
+
+
+def test_two_shards_that_fail_at_one_size_halve_it_once():
+    batcher = make_batcher(cells_per_batch=8)
+    batcher._halve(8)
+    batcher._halve(8)
+    assert (batcher.cells_per_batch, batcher.n_halvings) == (4, 1)
+
+
+def test_one_shard_is_computed_at_a_time():
+    at_work, most = [], []
+
+    def note(rows):
+        at_work.append(None)
+        most.append(len(at_work))
+        time.sleep(0.001)
+        at_work.pop()
+        return (rows,)
+
+    rows = np.zeros((16, 1), np.float32)
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(make_batcher().map, note, rows) for _ in range(3)]:
+            done.result()
+    assert set(most) == {1}
+
+
+def test_a_batcher_that_is_sent_to_a_process_sets_its_threads():
+    before = torch.get_num_threads()
+    sent = pickle.dumps(make_batcher(threads=3))
+    assert pickle.loads(sent).cells_per_batch == 4
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("no such thing")])
