@@ -46,14 +46,33 @@ class AttributesConfig(Section):
     )
 
 
-class WetlandSource(Section):
+class WetlandLayer(Section):
+    """A map of fractions of the cell's area: NetCDF, Zarr, or GeoTIFF of any CRS."""
+
+    path: str = Field(description="NetCDF or Zarr; GeoTIFF for a static map")
+    variable: str = Field("Fw", description="variable of the fraction; not of a GeoTIFF")
+    kind: Literal["monthly", "climatology", "static"] = Field(
+        "monthly", description="each month of each year, 12 months of any year, or one map"
+    )
+    scale: float = Field(1.0, gt=0, description="factor to a fraction, such as 0.01 for percent")
+    classes: list[int] = Field(
+        [], description="codes of a GeoTIFF of classes that count; empty: the raster has fractions"
+    )
+
+
+class SubtractedLayer(WetlandLayer):
+    """What a map of wetlands holds and what is none: open water, or rice."""
+
+    name: Literal["open_water", "rice"] = Field(description="what it is of")
+
+
+class WetlandSource(WetlandLayer):
     """A map of wetland extent."""
 
     name: Name = Field(description="name of the extent in every product")
-    path: str = Field(description="NetCDF")
-    variable: str = Field("Fw", description="variable of the wetland fraction")
-    kind: Literal["monthly", "climatology", "static"] = Field(
-        "monthly", description="each month of each year, 12 months of any year, or one map"
+    subtract: list[SubtractedLayer] = Field(
+        [],
+        description="layers taken off the map: neither wetland nor upland soil; none: as it is",
     )
 
 
@@ -101,8 +120,17 @@ class TowersConfig(Section):
 class ChambersConfig(Section):
     """Chambers: methane consumption of upland soil."""
 
-    path: str | None = Field(None, description="table of monthly means")
-    kind: Literal["smud", "plain"] = Field("smud", description="layout of the table")
+    path: str | None = Field(None, description="table of chambers")
+    kind: Literal["smud", "plain", "cosore"] = Field("smud", description="layout of the table")
+    columns: dict[str, str] = Field(
+        {}, description="for plain: name of a column in chamnet to its name in the table"
+    )
+    units: Literal[
+        "ug C m-2 h-1", "ug CH4 m-2 h-1", "mg CH4 m-2 d-1", "mg C m-2 d-1", "nmol m-2 s-1"
+    ] = Field("ug C m-2 h-1", description="for plain: units of the flux")
+    positive: Literal["uptake", "emission"] = Field(
+        "uptake", description="for plain: what a positive flux is"
+    )
     highest_ug_c_m2_h: float = Field(
         250.0, gt=0, description="rows with any month beyond, either sign, are dropped and counted"
     )

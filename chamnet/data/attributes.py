@@ -64,8 +64,8 @@ def read_attributes(
 def read_attribute_maps(source: Mapping[str, Any], *, grid: Grid) -> tuple[np.ndarray, list[str]]:
     """Maps of the attributes that one raster gives, (attribute, latitude, longitude), and names.
 
-    A mean is over the part of a cell with values, a fraction of the whole cell's area; NaN
-    where there is no value at all.
+    A mean is over the part of a cell with values (with ``of_cell`` over all of it), a fraction
+    of the whole cell's area; NaN where there is no value at all.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def read_attribute_maps(source: Mapping[str, Any], *, grid: Grid) -> tuple[np.nd
         is_categorical=not is_continuous,
     ) as raster:
         *sums, valid = sum_over_grid(raster, grid=grid, fields=fields)
-    area = valid if is_continuous else cell_area_m2(grid.latitude, step_deg=grid.step_deg)[:, None]
+    is_mean = is_continuous and not source.get("of_cell")
+    area = valid if is_mean else cell_area_m2(grid.latitude, step_deg=grid.step_deg)[:, None]
     has_values = valid > 1e-9 * valid.max(initial=1.0)
     area = np.broadcast_to(area, valid.shape)
     maps = np.stack(

@@ -1,26 +1,43 @@
 """Chambers: tables of monthly means of methane consumption by upland soil.
 
-Two layouts: ``smud``, the Global Soil Methane Uptake Database (a row a study, a column a
-month, no year), and ``plain`` (a row a place and month). Positive is uptake in both.
+Three layouts: ``smud``, the Global Soil Methane Uptake Database (a row a study, a column a
+month, no year), ``plain`` (a row a place and month, whose columns may have other names), and
+``cosore`` (a row a data set and day). Positive is uptake in what comes out.
 """
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from chamnet.data.cosore import build_months
 from chamnet.data.sites import read_table, read_words
 from chamnet.errors import InputError
 from chamnet.timeaxis import N_MONTHS
-from chamnet.units import ug_c_m2_hour_to_kg_m2_s
+from chamnet.units import (
+    mg_c_m2_day_to_kg_m2_s,
+    mg_m2_day_to_kg_m2_s,
+    nmol_m2_s_to_kg_m2_s,
+    ug_c_m2_hour_to_kg_m2_s,
+)
 
 logger = logging.getLogger(__name__)
 
 UNKNOWN_YEAR = -1
 SMUD_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+FLUX_COLUMNS_PLAIN = ("consumption_ug_c_m2_h", "uncertainty_ug_c_m2_h")
+CHAMBER_UNITS = {
+    "ug C m-2 h-1": ug_c_m2_hour_to_kg_m2_s,
+    "ug CH4 m-2 h-1": lambda flux: mg_m2_day_to_kg_m2_s(flux * 24 / 1000),
+    "mg CH4 m-2 d-1": mg_m2_day_to_kg_m2_s,
+    "mg C m-2 d-1": mg_c_m2_day_to_kg_m2_s,
+    "nmol m-2 s-1": nmol_m2_s_to_kg_m2_s,
+}
 PLAIN_COLUMNS = ("place_id", "latitude", "longitude", "month", "consumption_ug_c_m2_h")
+MAPPED_COLUMNS = (*PLAIN_COLUMNS, "uncertainty_ug_c_m2_h", "biome", "year", "licence", "doi")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +60,26 @@ class Chambers:
     dropped: pd.DataFrame
 
 
-def read_chambers(*, path: str, kind: str, highest_ug_c_m2_h: float = 250.0) -> Chambers:
+def read_chambers(
+    *,
+    path: str,
+    kind: str,
+    highest_ug_c_m2_h: float = 250.0,
+    columns: Mapping[str, str] | None = None,
+    units: str = "ug C m-2 h-1",
+    positive: str = "uptake",
+) -> Chambers:
     """Places and monthly means of a table.
 
     Parameters
     ----------
     path : CSV
-    kind : ``smud`` or ``plain``
+    kind : ``smud``, ``plain`` or ``cosore``
     highest_ug_c_m2_h : ug C m-2 h-1
         A row with any month beyond it, either sign, is dropped and counted.
+    columns : for ``plain``: name of a column here to its name in the table
+    units : for ``plain``: of the flux, a key of ``CHAMBER_UNITS``
+    positive : for ``plain``: ``uptake`` or ``emission``
 
     Raises
     ------
@@ -62,9 +90,17 @@ def read_chambers(*, path: str, kind: str, highest_ug_c_m2_h: float = 250.0) -> 
     if kind == "smud":
         rows, reasons = _read_smud(table, path=path, highest=highest_ug_c_m2_h)
     elif kind == "plain":
+        table = _rename(table, columns or {}, path=path)
+        factor = chamber_factor(units, positive=positive)
+        for name in FLUX_COLUMNS_PLAIN:
+            if name in table:
+                table[name] = _numbers(table[name], path=path) * factor
+        rows, reasons = _read_plain(table, path=path, highest=highest_ug_c_m2_h)
+    elif kind == "cosore":
+        table = build_months(table, path=path)
         rows, reasons = _read_plain(table, path=path, highest=highest_ug_c_m2_h)
     else:
-        raise InputError(f"chambers.kind {kind!r}, expected 'smud' or 'plain'")
+        raise InputError(f"chambers.kind {kind!r}, expected 'smud', 'plain' or 'cosore'")
     kept = rows[reasons == ""]
     if kept.empty:
         raise InputError(f"{path}: none of {len(rows)} rows can be used: {_counts(reasons)}")
@@ -75,6 +111,35 @@ def read_chambers(*, path: str, kind: str, highest_ug_c_m2_h: float = 250.0) -> 
     if kind == "smud":
         kept = _melt_smud(kept)
     return Chambers(places=_places(kept, path=path), months=_months(kept), dropped=dropped)
+
+
+def chamber_factor(units: str, *, positive: str) -> float:
+    """Factor from a table's flux to ug C m-2 h-1 of uptake.
+
+    Raises
+    ------
+    InputError
+        If the unit or the sign is unknown.
+    """
+    if units not in CHAMBER_UNITS:
+        raise InputError(f"chambers.units {units!r}, expected one of {list(CHAMBER_UNITS)}")
+    if positive not in ("uptake", "emission"):
+        raise InputError(f"chambers.positive {positive!r}, expected 'uptake' or 'emission'")
+    size = CHAMBER_UNITS[units](1.0) / ug_c_m2_hour_to_kg_m2_s(1.0)
+    return size if positive == "uptake" else -size
+
+
+def _rename(table: pd.DataFrame, columns: Mapping[str, str], *, path: str) -> pd.DataFrame:
+    for ours, theirs in columns.items():
+        if ours not in MAPPED_COLUMNS:
+            raise InputError(f"chambers.columns names {ours!r}, expected {list(MAPPED_COLUMNS)}")
+        if theirs not in table:
+            raise InputError(
+                f"{path}: no column {theirs!r}, which chambers.columns gives for {ours!r}; it has "
+                f"{list(table)[:12]}"
+            )
+    hidden = [c for c in columns if c in table and columns[c] != c]
+    return table.drop(columns=hidden).rename(columns={v: k for k, v in columns.items()})
 
 
 def _read_smud(
@@ -89,6 +154,7 @@ def _read_smud(
     )
     rows["place_class"] = read_words(table, "Biome")
     rows["licence"] = "MIT; cite the study of " + read_words(table, "Paper_author")
+    rows["doi"] = "unknown"
     is_wetland = table.get("Ecosystem", pd.Series("", table.index)).eq("Wetland")
     reasons = np.select(
         [
@@ -119,9 +185,10 @@ def _read_plain(
     rows["place"] = table["place_id"].astype(str)
     rows["place_class"] = read_words(table, "biome")
     rows["licence"] = read_words(table, "licence")
+    rows["doi"] = read_words(table, "doi")
     blank = pd.Series(np.nan, table.index)
     rows["year"] = _read_years(table.get("year", blank), path=path)
-    rows["spread"] = _numbers(table.get("uncertainty_ug_c_m2_h", blank), path=path)
+    rows["spread"] = np.abs(_numbers(table.get("uncertainty_ug_c_m2_h", blank), path=path))
     months = rows["month"]
     bad = rows.index[~months.isin(range(1, N_MONTHS + 1))]
     if bad.size:
@@ -130,8 +197,13 @@ def _read_plain(
         )
     rows["month"] = months.astype(int) - 1
     reasons = np.select(
-        [~np.isfinite(rows["value"]), rows["value"].abs() > highest, ~_is_on_globe(rows)],
-        ["no monthly value", _beyond(highest), "no position"],
+        [
+            ~np.isfinite(rows["value"]),
+            rows["value"].abs() > highest,
+            ~_is_on_globe(rows),
+            rows["place_class"].str.contains("wetland", case=False),
+        ],
+        ["no monthly value", _beyond(highest), "no position", "wetland, not upland soil"],
         default="",
     )
     return rows, reasons
@@ -149,7 +221,7 @@ def _read_years(column: pd.Series, *, path: str) -> np.ndarray:
 
 
 def _places(rows: pd.DataFrame, *, path: str) -> pd.DataFrame:
-    columns = ["place", "latitude", "longitude", "place_class", "licence"]
+    columns = ["place", "latitude", "longitude", "place_class", "licence", "doi"]
     places = rows[columns].drop_duplicates(["place", "latitude", "longitude"])
     repeated = places["place"][places["place"].duplicated()]
     if repeated.size:
@@ -159,7 +231,7 @@ def _places(rows: pd.DataFrame, *, path: str) -> pd.DataFrame:
         )
     places = places.sort_values("place").reset_index(drop=True)
     longitude = (places["longitude"] + 180) % 360 - 180
-    return places.assign(longitude=longitude, doi="unknown")
+    return places.assign(longitude=longitude)
 
 
 def _months(rows: pd.DataFrame) -> pd.DataFrame:

@@ -161,6 +161,9 @@ def read_consumption(
         path=chambers["path"],
         kind=chambers.get("kind", "smud"),
         highest_ug_c_m2_h=chambers.get("highest_ug_c_m2_h", 250.0),
+        columns=chambers.get("columns"),
+        units=chambers.get("units", "ug C m-2 h-1"),
+        positive=chambers.get("positive", "uptake"),
     )
     if drivers:
         place_drivers, excess = read_cell_drivers(
@@ -349,8 +352,17 @@ def _write_dropped(path: str, tables: Sequence[pd.DataFrame]) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _summary(data: xr.Dataset) -> dict[str, int]:
-    return {name: data.sizes[name] for name in ("place", "year", "window")}
+def _summary(data: xr.Dataset) -> dict[str, Any]:
+    """Numbers, and the terms that the places' data come under, for the manifest."""
+    terms: dict[str, dict[str, Any]] = {}
+    names = (data[name].values for name in ("licence", "doi", "place"))
+    for licence, doi, place in zip(*names, strict=True):
+        of_licence = terms.setdefault(str(licence), {"n_places": 0, "doi": {}})
+        of_licence["n_places"] += 1
+        if doi != "unknown":
+            of_licence["doi"][str(place)] = str(doi)
+    sizes = {name: data.sizes[name] for name in ("place", "year", "window")}
+    return sizes | {"licences": terms}
 
 
 def _require_options(options: Mapping[str, Any], names: Sequence[str], *, section: str) -> None:

@@ -1,6 +1,7 @@
 """Wetland extents on the cells: from maps of any regular grid, matched by date.
 
-Fractions are of the cell's area, and wetland, upland soil, ice and water add up to it.
+Fractions are of the cell's area, and wetland, upland soil, ice and water add up to it; where
+open water or rice is taken off a map, it is neither wetland nor upland soil.
 """
 
 import contextlib
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from chamnet.data.attributes import read_attribute_maps
+from chamnet.data.rasters import open_raster
 from chamnet.data.regrid import Overlap, build_overlap
 from chamnet.data.store import open_store, write_store
 from chamnet.errors import InputError
-from chamnet.grid import cell_area_m2, orient
+from chamnet.grid import Grid, cell_area_m2, orient
 from chamnet.timeaxis import N_MONTHS, month_time
 
 logger = logging.getLogger(__name__)
@@ -24,6 +27,7 @@ logger = logging.getLogger(__name__)
 SENTINELS = {-999: "ocean", -998: "snow", -997: "urban"}
 SLACK = 1e-4  # of rounding and packing: a fraction that far beyond 0 or 1 is clipped
 M2_PER_MKM2 = 1e12
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt")
 
 
 def convert_wetlands(
@@ -50,7 +54,8 @@ def convert_wetlands(
         raise InputError("wetlands.sources is empty, expected a map of wetland extent or more")
     with open_store(cells) as data:
         cell_data = data.drop_vars("attributes", errors="ignore").load()
-    wetland = np.stack([_read_extent(s, year=year, cells=cell_data) for s in sources])
+    parts = [_read_extent(source, year=year, cells=cell_data) for source in sources]
+    wetland, other = (np.stack(part) for part in zip(*parts, strict=True))
     free = (cell_data["land_fraction"] - cell_data["ice_fraction"]).clip(0, 1).values
     area = cell_data["cell_area"].values
     for source, extent in zip(sources, wetland, strict=True):
@@ -62,7 +67,8 @@ def convert_wetlands(
             *(source["name"], year, kept.mean(), kept.max(), clipped.mean()),
         )
     wetland = np.minimum(wetland, free)
-    data = _build_dataset(wetland, upland=free - wetland, cells=cell_data, year=year)
+    upland = np.maximum(free - wetland - other, 0)
+    data = _build_dataset(wetland, upland=upland, cells=cell_data, year=year)
     data = data.assign_coords(extent=np.asarray([s["name"] for s in sources], dtype="U"))
     return write_store(data, store, digest=digest, chunks={"extent": 1})
 
@@ -77,18 +83,31 @@ def read_first_map(source: Mapping[str, Any], *, years: Iterable[int]) -> tuple[
     GridError
         If its grid is not a regular one of latitude and longitude.
     """
+    if Path(source["path"]).suffix.lower() in RASTER_SUFFIXES:
+        return _read_coarse_raster(source), "any year"
     label = f"{source['path']} ({source.get('variable', 'Fw')})"
     with _open_variable(source) as data:
         for year in years:
             chosen = _select_months(data, kind=_kind_of(source), year=year, source=label)
         first = orient(chosen[{"time": [0]}], source=source["path"])
         first = first.transpose("time", "latitude", "longitude").load()
-        _check_fractions(first, source=label)
+        _check_fractions(first, source=label, scale=float(source.get("scale", 1.0)))
         period = "any year"
         if _kind_of(source) == "monthly":
             found = _dates(data["time"], source=label)[0]
             period = f"{found.min()} to {found.max()}, each month"
     return first[0].where(first[0] >= 0), period
+
+
+def _read_coarse_raster(source: Mapping[str, Any]) -> xr.DataArray:
+    """Map of a GeoTIFF's first rows, to see whether it can be read."""
+    with open_raster(source["path"], grid=Grid(0.5), is_categorical=True) as raster:
+        rows = slice(0, min(64, len(raster.row_edges)))
+        values = raster.read(rows).astype(float).filled(np.nan)
+        latitude = raster.row_edges[rows].mean(axis=1)
+        longitude = raster.column_edges.mean(axis=1)
+    data = xr.DataArray(values, dims=("latitude", "longitude"), coords=[latitude, longitude])
+    return data.sortby("latitude")
 
 
 def _build_dataset(
@@ -112,13 +131,41 @@ def _build_dataset(
     return data
 
 
-def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> np.ndarray:
-    """Fractions of the cells' area, (month, cell), before they are capped."""
+def _read_extent(
+    source: Mapping[str, Any], *, year: int, cells: xr.Dataset
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fractions of the cells' area, (month, cell), before they are capped: wetland, and other.
+
+    The other is what was taken off the map and is no upland soil: rice, and open water beyond
+    the cell's own water, which is no land anyhow.
+    """
+    extent = _read_layer(source, year=year, cells=cells)
+    other = np.zeros_like(extent)
+    water = cells["water_fraction"].values
+    area = cells["cell_area"].values / M2_PER_MKM2
+    for layer in source.get("subtract") or []:
+        part = np.minimum(_read_layer(layer, year=year, cells=cells), extent)
+        extent = extent - part
+        is_water = layer["name"] == "open_water"
+        other = other + (np.maximum(part - water, 0) if is_water else part)
+        logger.info(
+            "wetlands %s %d: %s taken off: %.3f Mkm2",
+            *(source["name"], year, layer["name"], (part @ area).mean()),
+        )
+    return extent, other
+
+
+def _read_layer(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> np.ndarray:
+    """Fractions of the cells' area, (month, cell)."""
+    if Path(source["path"]).suffix.lower() in RASTER_SUFFIXES:
+        return _read_raster(source, cells=cells)
     path, name = source["path"], source.get("variable", "Fw")
     with _open_variable(source) as data:
         maps = _select_months(data, kind=_kind_of(source), year=year, source=f"{path} ({name})")
         maps = orient(maps, source=path).transpose("time", "latitude", "longitude").load()
-    values = _check_fractions(maps, source=f"{path} ({name})")
+    values = _check_fractions(
+        maps, source=f"{path} ({name})", scale=float(source.get("scale", 1.0))
+    )
     step = float(cells.attrs["step_deg"])
     overlap = build_overlap(
         source_latitude=maps["latitude"].values,
@@ -132,6 +179,32 @@ def _read_extent(source: Mapping[str, Any], *, year: int, cells: xr.Dataset) -> 
         values, fraction, maps=maps, overlap=overlap, name=source["name"], step_deg=step
     )
     return np.broadcast_to(fraction, (N_MONTHS, fraction.shape[1]))
+
+
+def _read_raster(source: Mapping[str, Any], *, cells: xr.Dataset) -> np.ndarray:
+    """Fractions of a static GeoTIFF, of its classes or its numbers, (month, cell)."""
+    path, classes = source["path"], list(source.get("classes") or [])
+    if _kind_of(source) != "static":
+        raise InputError(f"{path}: kind is {_kind_of(source)!r}, expected 'static' of a GeoTIFF")
+    asked = {"name": source["name"], "path": path}
+    if classes:
+        asked |= {"kind": "fractions", "classes": {"chosen": classes}}
+    else:
+        asked |= {"scale": float(source.get("scale", 1.0)), "of_cell": True}
+    grid = Grid(float(cells.attrs["step_deg"]))
+    (values,), _ = read_attribute_maps(asked, grid=grid)
+    row, column = grid.row_column(cells["latitude"].values, cells["longitude"].values)
+    values = np.nan_to_num(values)[row, column]
+    if values.size and not (values.min() >= -SLACK and values.max() <= 1 + SLACK):
+        raise InputError(
+            f"{path}: fractions of cells are {values.min():g} to {values.max():g}, expected 0 to "
+            "1; is it a raster of classes (option classes), or of percent (option scale)?"
+        )
+    if classes and not values.any():
+        raise InputError(f"{path}: none of the classes {classes} is on any land cell")
+    area = float(values @ cells["cell_area"].values) / M2_PER_MKM2
+    logger.info("wetlands %s: %.3f Mkm2 in the cells", source["name"], area)
+    return np.broadcast_to(np.clip(values, 0, 1), (N_MONTHS, values.size))
 
 
 @contextlib.contextmanager
@@ -188,7 +261,7 @@ def _dates(time: xr.DataArray, *, source: str) -> tuple[np.ndarray, np.ndarray]:
     return time.dt.year.values, time.dt.month.values
 
 
-def _check_fractions(maps: xr.DataArray, *, source: str) -> np.ndarray:
+def _check_fractions(maps: xr.DataArray, *, source: str, scale: float = 1.0) -> np.ndarray:
     """Fractions with sentinels and missing values as no wetland, (time, latitude, longitude)."""
     values = maps.values.astype(np.float64)
     counts = {}
@@ -202,6 +275,7 @@ def _check_fractions(maps: xr.DataArray, *, source: str) -> np.ndarray:
     if any(counts.values()):
         found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         logger.info("wetlands: %s: taken as no wetland: %s", source, found)
+    values *= scale
     is_wrong = ~((values >= -SLACK) & (values <= 1 + SLACK))
     if is_wrong.any():
         at = tuple(int(i) for i in np.argwhere(is_wrong)[0])

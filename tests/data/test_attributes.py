@@ -177,3 +177,28 @@ def test_options_that_cannot_be_are_refused(tmp_path):
     empty = write_raster(tmp_path / "e.tif", np.full((18, 36), np.nan, np.float32))
     with pytest.raises(InputError, match=r"e.tif: x has no value on any of 1 land cells"):
         read_attributes([{"name": "x", "path": empty}], grid=GRID, **place)
+
+
+HOMOLOSINE = "+proj=igh +lon_0=0 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs"
+
+
+def test_soilgrids_integers_on_the_homolosine_are_scaled(tmp_path):
+    # clay_0-5cm_mean: g kg-1, so that 10 of it are 1 %; no value is -32768
+    values = np.full((200, 400), -32768, np.int16)
+    values[20:180, 20:380] = 250
+    bounds = (-20_037_500, -8_350_000, 20_037_500, 8_350_000)
+    path = write_raster(tmp_path / "x.tif", values, crs=HOMOLOSINE, bounds=bounds, nodata=-32768)
+    (found,), _ = read_maps(path, scale=0.1, units="%")
+    inside = found[6:12, 20:30]  # of Africa, within a lobe
+    np.testing.assert_allclose(inside, 25.0, rtol=1e-6)
+
+
+def test_koppen_classes_are_fractions_by_group(tmp_path):
+    zones = np.zeros((360, 720), np.uint8)  # of Beck_KG_V1_present_0p5.tif: 0 is the sea
+    zones[:180], zones[180:, :360] = 27, 1
+    path = write_raster(tmp_path / "x.tif", zones, nodata=0)
+    groups = {"tropical": [1, 2, 3], "cold": list(range(17, 29))}
+    found, names = read_maps(path, kind="fractions", classes=groups)
+    assert names == ["x_tropical", "x_cold"]
+    np.testing.assert_allclose(found[1][9:], 1, atol=1e-6)
+    np.testing.assert_allclose(found[0][:9, :18], 1, atol=1e-6)

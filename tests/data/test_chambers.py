@@ -98,8 +98,8 @@ def test_table_without_a_column_is_refused(tmp_path):
     path = write_plain(tmp_path, [("a", 50, 10, "Forest", 2012, 1, 40.0, 1, 1)])
     with pytest.raises(InputError, match=r"plain.csv: no column 'Latitude'"):
         read_chambers(path=path, kind="smud")
-    with pytest.raises(InputError, match=r"chambers.kind 'cosore', expected 'smud' or 'plain'"):
-        read_chambers(path=path, kind="cosore")
+    with pytest.raises(InputError, match=r"kind 'other', expected 'smud', 'plain' or 'cosore'"):
+        read_chambers(path=path, kind="other")
 
 
 def test_table_without_a_usable_row_is_refused(tmp_path):
@@ -115,3 +115,92 @@ def test_real_table_has_the_known_corrupt_rows():
     counts = found.dropped.groupby("reason")["n_dropped"].sum()
     assert counts["beyond 250 ug C m-2 h-1"] == 99
     assert (len(found.places), len(found.months)) == (1522, 11_841)
+
+
+COSORE = REAL.parent / "cosore_daily.csv"
+
+
+def make_cosore(**changed):
+    days = pd.date_range("2015-07-20", periods=30)
+    table = {"dataset": "d1", "site": "s", "lat": 45.0, "lon": -68.0, "igbp": "Forest"}
+    table |= {"date": days.strftime("%Y-%m-%d"), "CSR_FLUX_CH4": -1.0}
+    return pd.DataFrame(table | changed)
+
+
+def test_days_of_automated_chambers_are_months_of_uptake(tmp_path):
+    make_cosore().to_csv(tmp_path / "c.csv", index=False)
+    found = read_chambers(path=str(tmp_path / "c.csv"), kind="cosore")
+    assert found.months[["year", "month"]].to_numpy().tolist() == [[2015, 6], [2015, 7]]
+    np.testing.assert_allclose(found.months["flux"], 1.60425e-11, rtol=1e-4)
+    assert found.places["doi"].tolist() == ["10.1111/gcb.15353"]
+
+
+def test_short_months_and_wetlands_of_automated_chambers_are_dropped(tmp_path):
+    wet = make_cosore(dataset="d2", igbp="Wetland")
+    pd.concat([make_cosore()[9:], wet]).to_csv(tmp_path / "c.csv", index=False)
+    found = read_chambers(path=str(tmp_path / "c.csv"), kind="cosore")
+    assert found.months["month"].tolist() == [7]
+    assert set(found.dropped["reason"]) == {"no monthly value", "wetland, not upland soil"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"date": ["July"] * 30}, "date of line 2 is 'July', expected a day as YYYY-MM-DD"),
+        ({"CSR_FLUX_CH4": "-1,5"}, "CSR_FLUX_CH4 of line 2 is '-1,5', expected a number"),
+    ],
+)
+def test_bad_days_of_automated_chambers_are_refused(tmp_path, changed, message):
+    make_cosore(**changed).to_csv(tmp_path / "c.csv", index=False)
+    with pytest.raises(InputError, match=rf"c.csv: {message}"):
+        read_chambers(path=str(tmp_path / "c.csv"), kind="cosore")
+    make_cosore().drop(columns="igbp").to_csv(tmp_path / "d.csv", index=False)
+    with pytest.raises(InputError, match=r"d.csv: no column 'igbp'"):
+        read_chambers(path=str(tmp_path / "d.csv"), kind="cosore")
+
+
+MINE = {"place_id": "Plot", "latitude": "Y", "longitude": "X", "month": "M"}
+MINE |= {"consumption_ug_c_m2_h": "FCH4", "year": "Yr"}
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "positive"),
+    [
+        (-1.0, "nmol m-2 s-1", "emission"),
+        (1.0, "nmol m-2 s-1", "uptake"),
+        (1.38607, "mg CH4 m-2 d-1", "uptake"),
+        (1.03776, "mg C m-2 d-1", "uptake"),
+        (43.24, "ug C m-2 h-1", "uptake"),
+        (57.753, "ug CH4 m-2 h-1", "uptake"),
+    ],
+)
+def test_a_table_of_other_columns_units_and_sign_is_mapped(tmp_path, value, units, positive):
+    (tmp_path / "p.csv").write_text(f"Plot,Y,X,Yr,M,FCH4\na,45,10,2015,7,{value}\n")
+    options = {"columns": MINE, "units": units, "positive": positive}
+    found = read_chambers(path=str(tmp_path / "p.csv"), kind="plain", **options)
+    np.testing.assert_allclose(found.months["flux"], 1.60425e-11, rtol=1e-4)
+    assert found.months["year"].tolist() == [2015]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": MINE | {"month": "Mon"}}, r"p.csv: no column 'Mon', which chambers.columns"),
+        ({"columns": {"lat": "Y"}}, r"chambers.columns names 'lat', expected \['place_id'"),
+        ({"units": "ppb"}, "chambers.units 'ppb', expected one of"),
+        ({"positive": "up"}, "chambers.positive 'up', expected 'uptake' or 'emission'"),
+    ],
+)
+def test_maps_of_columns_that_do_not_fit_are_refused(tmp_path, options, message):
+    (tmp_path / "p.csv").write_text("Plot,Y,X,Yr,M,FCH4\na,45,10,2015,7,1.0\n")
+    with pytest.raises(InputError, match=message):
+        read_chambers(path=str(tmp_path / "p.csv"), kind="plain", **({"columns": MINE} | options))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not COSORE.exists(), reason="the real data are not beside the repository")
+def test_real_automated_chambers_give_months_with_years():
+    found = read_chambers(path=str(COSORE), kind="cosore")
+    assert (found.months["year"] > 2000).all()
+    assert set(found.dropped["reason"]) >= {"wetland, not upland soil"}
+    assert len(found.places) == 4

@@ -1,15 +1,17 @@
+import itertools
 import logging
 
 import numpy as np
 import pytest
 import xarray as xr
-from factories_data import make_wetland_map, write_cells
+from factories_data import make_wetland_map, write_cells, write_raster
 
 from chamnet.data.store import open_store
 from chamnet.data.wetlands import convert_wetlands
 from chamnet.errors import GridError, InputError
 from chamnet.grid import cell_area_m2
 
+DIGESTS = itertools.count()
 FREE = 0.7  # land without ice of the cells of the factory
 
 
@@ -18,7 +20,7 @@ def convert(folder, data, *, year=2015, cells=None, **options):
     source = {"name": "map", "path": str(folder / "map.nc")} | options
     manifest = convert_wetlands(
         store=str(folder / "wetlands.zarr"),
-        digest="a",
+        digest=str(next(DIGESTS)),  # a store of another digest is written anew
         year=year,
         cells=cells or write_cells(folder),
         sources=[source],
@@ -135,3 +137,74 @@ def test_map_without_coordinates_is_refused(tmp_path):
 def test_no_map_at_all_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"wetlands.sources is empty"):
         convert_wetlands(store="x.zarr", digest="a", year=2015, cells="c.json", sources=[])
+
+
+def write_static(folder, values, name="map.tif", **options):
+    return write_raster(folder / name, values, nodata=options.pop("nodata", None), **options)
+
+
+def test_classes_of_a_raster_are_fractions_of_the_cells(tmp_path):
+    codes = np.ones((180, 360), np.uint8)
+    codes[::2] = 22  # every second degree of latitude
+    path = write_static(tmp_path, codes, nodata=255)
+    found = convert(tmp_path, make_wetland_map(), path=path, kind="static", classes=[22, 23])
+    np.testing.assert_allclose(found["wetland_fraction"].values, 0.5, atol=0.02)
+
+
+def test_percent_of_a_raster_is_scaled_and_its_gaps_are_no_wetland(tmp_path):
+    percent = np.full((180, 360), 40, np.uint8)
+    percent[:, ::2] = 255
+    path = write_static(tmp_path, percent, nodata=255)
+    found = convert(tmp_path, make_wetland_map(), path=path, kind="static", scale=0.01)
+    np.testing.assert_allclose(found["wetland_fraction"].values, 0.2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "monthly"}, "kind is 'monthly', expected 'static' of a GeoTIFF"),
+        ({"kind": "static"}, r"fractions of cells are 40 to 40, expected 0 to 1; is it a raster"),
+        ({"kind": "static", "classes": [7]}, r"none of the classes \[7\] is on any land cell"),
+    ],
+)
+def test_raster_that_does_not_fit_is_refused(tmp_path, options, message):
+    path = write_static(tmp_path, np.full((18, 36), 40, np.uint8), nodata=255)
+    with pytest.raises(InputError, match=f"map.tif: {message}"):
+        convert(tmp_path, make_wetland_map(), path=path, **options)
+
+
+@pytest.mark.parametrize(("name", "upland"), [("open_water", FREE - 0.2), ("rice", FREE - 0.3)])
+def test_what_is_taken_off_is_neither_wetland_nor_upland(tmp_path, name, upland):
+    data = make_wetland_map()
+    data["Fw"][:] = 0.3
+    (data * 0 + 0.1).to_netcdf(tmp_path / "layer.nc")
+    layer = {"name": name, "path": str(tmp_path / "layer.nc"), "kind": "monthly"}
+    found = convert(tmp_path, data, subtract=[layer])
+    np.testing.assert_allclose(found["wetland_fraction"], 0.2, rtol=1e-6)
+    # the cells have a quarter of water of their own, so that this open water is in it
+    np.testing.assert_allclose(found["upland_fraction"], upland, rtol=1e-6)
+
+
+def test_upland_is_never_negative_whatever_is_taken_off(tmp_path):
+    data = make_wetland_map()
+    data["Fw"][:] = 1.0
+    (data * 0 + 0.9).to_netcdf(tmp_path / "layer.nc")
+    layers = [
+        {"name": name, "path": str(tmp_path / "layer.nc"), "kind": "monthly"}
+        for name in ("rice", "open_water")
+    ]
+    found = convert(tmp_path, data, subtract=layers)
+    assert float(found["upland_fraction"].min()) == 0
+    assert float(found["wetland_fraction"].min()) == 0
+    assert float((found["upland_fraction"] + found["wetland_fraction"]).max()) <= FREE + 1e-6
+
+
+def test_the_layouts_of_products_are_read(tmp_path):
+    data = make_wetland_map(step_deg=10.0)
+    wad2m = convert(tmp_path, data)
+    giems = data.rename(Fw="inund_sat_wetland_frac", lat="latitude", lon="longitude")
+    found = convert(tmp_path, giems, variable="inund_sat_wetland_frac")
+    xr.testing.assert_allclose(found, wad2m)
+    percent = (data * 100).astype("f4")
+    found = convert(tmp_path, percent, scale=0.01)
+    xr.testing.assert_allclose(found, wad2m, atol=1e-7)
