@@ -56,6 +56,19 @@ def test_the_real_towers_need_no_map():
     assert "convert_drivers" not in done.stdout
 
 
+def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
+    if not (ROOT / "../shared/data/grids/biome4_climatology.nc").exists():
+        pytest.skip("the real data are not here")
+    done = run_snakemake(
+        *("--dry-run", "--forceall", "--configfile", "config/real_normals.yaml"),
+        *("--", "global_budget"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for stage in ("make_proxies", "convert_drivers", "predict_year", "write_report"):
+        assert stage in done.stdout + done.stderr
+    assert "make_demo_world" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
