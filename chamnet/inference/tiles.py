@@ -92,7 +92,9 @@ def finish_fluxes(*, store: str | os.PathLike, parts: Sequence[str | os.PathLike
     Raises
     ------
     StoreError
-        If a tile is missing or was made from other inputs or options than the first.
+        If a tile is missing or was made from other inputs or options than the first; or if a
+        shard is not written, as after a kill at the very end: the parts are then removed, and
+        the next run predicts the tiles anew.
     """
     found = sorted((read_json(path) for path in parts), key=lambda part: part["tile"])
     first = found[0]
@@ -110,6 +112,14 @@ def finish_fluxes(*, store: str | os.PathLike, parts: Sequence[str | os.PathLike
         return manifest_path(store)
     writers = open_writers(store, digest=first["digest"], daily="daily" in first["stores"])
     regions = [name for part in found for name in part["regions"]]
+    missing = [n for n in regions if not all(w.is_written(n) for w in writers.values())]
+    if missing:
+        for path in parts:
+            Path(path).unlink()
+        raise StoreError(
+            f"{store}: {len(missing)} of {len(regions)} shards are not written, the first "
+            f"{missing[0]!r}; start again, and the tiles are predicted anew"
+        )
     with ExitStack() as stack:
         for writer in writers.values():
             stack.enter_context(writer.locked())
