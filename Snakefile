@@ -40,6 +40,7 @@ rule global_budget:
     input:
         expand("results/{run}/{product}", run=RUN, product=products()),
         checks(),
+        daily_maps(),
 
 
 rule maps:

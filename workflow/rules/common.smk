@@ -159,6 +159,17 @@ def products():
     ]
 
 
+def daily_maps():
+    """Daily maps of every target and year, where they are asked for."""
+    years = predicted_years() if options.predict.daily else []
+    return expand(
+        "results/{run}/daily/{target}/{year}.json",
+        run=RUN,
+        target=options.run.targets,
+        year=years,
+    )
+
+
 def checks():
     """Results of all checks of the run."""
     names = ["budgets", *(f"fluxes_{target}" for target in options.run.targets)]

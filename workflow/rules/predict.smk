@@ -75,3 +75,27 @@ if options.predict.tiles > 1:
             "Ending the fluxes of {wildcards.target} of {wildcards.year}"
         script:
             "../scripts/finish_fluxes.py"
+
+
+rule publish_daily:
+    input:
+        fluxes="results/{run}/fluxes/{target}/{year}.json",
+    output:
+        manifest="results/{run}/daily/{target}/{year}.json",
+    log:
+        "results/{run}/logs/publish_daily/{target}_{year}.log",
+    benchmark:
+        "results/{run}/benchmarks/publish_daily/{target}_{year}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        daily="results/{run}/fluxes/{target}/{year}_daily.json",
+        step_deg=options.grid.step_deg,
+        code=digest_of_code("chamnet.inference.daily_maps"),
+    message:
+        "Publishing daily maps of {wildcards.target} of {wildcards.year}"
+    script:
+        "../scripts/publish_daily.py"
