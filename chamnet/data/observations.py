@@ -30,9 +30,9 @@ from chamnet.data.places import (
     build_clusters,
     n_steps_of,
     read_cell_drivers,
-    read_tower_drivers,
 )
 from chamnet.data.store import write_store
+from chamnet.data.tower_drivers import read_tower_drivers
 from chamnet.data.towers import NOT_WETLAND, Tower, read_towers
 from chamnet.errors import GridError, InputError, MissingDriverError
 from chamnet.provenance import write_text
@@ -101,7 +101,14 @@ def read_emission(
     places = _places_of_towers(kept)
     if is_own:
         logger.info("towers: drivers are the towers' own columns")
-        place_drivers = read_tower_drivers(kept, driver_names=driver_names, years=years)
+        place_drivers = read_tower_drivers(
+            kept,
+            places=places,
+            driver_names=driver_names,
+            years=years,
+            cells=cells,
+            drivers=drivers,
+        )
         excess = np.zeros(len(places))
         if cells:
             place_drivers, excess = add_cell_attributes(place_drivers, places, cells=cells)
@@ -237,6 +244,10 @@ def build_observations(
         },
         attrs={"target": target, "calendar": drivers.calendar},
     )
+    if drivers.source is not None:
+        comment = "0 the tower's, 1 from its cell and corrected, 2 its own mean, -1 absent"
+        dims = data["drivers"].dims
+        data["driver_source"] = (dims, drivers.source, {"comment": comment})
     data["drivers"].attrs["units_of_drivers"] = [DRIVERS[n].units for n in drivers.driver_names]
     logger.info(
         "%s: %d places in %d clusters, %d windows (%d measured)",

@@ -12,7 +12,6 @@ import xarray as xr
 from chamnet.constants import EARTH_RADIUS_M
 from chamnet.data.drivers import require_drivers
 from chamnet.data.store import open_store
-from chamnet.data.towers import Tower, fill_driver_gaps
 from chamnet.errors import InputError
 from chamnet.grid import great_circle_km, nearest_cell
 from chamnet.timeaxis import days_in_year, require_calendar
@@ -32,6 +31,9 @@ class PlaceDrivers:
     ----------
     values : (place, year, step=366, driver), CF units, NaN where absent
     attributes : (place, attribute)
+    source : (place, year, step=366, driver) int8, of drivers that are a tower's own
+        0 its column, 1 filled from the cell and corrected, 2 filled with its own day-of-year
+        mean, -1 absent; None where all are the cell's.
     """
 
     values: np.ndarray
@@ -40,42 +42,16 @@ class PlaceDrivers:
     calendar: str
     attributes: np.ndarray
     attribute_names: list[str]
+    source: np.ndarray | None = None
 
     def take(self, is_kept: np.ndarray) -> Self:
         """The same of some places only."""
         return dataclasses.replace(
-            self, values=self.values[is_kept], attributes=self.attributes[is_kept]
+            self,
+            values=self.values[is_kept],
+            attributes=self.attributes[is_kept],
+            source=None if self.source is None else self.source[is_kept],
         )
-
-
-def read_tower_drivers(
-    towers: Sequence[Tower], *, driver_names: Sequence[str], years: Sequence[int]
-) -> PlaceDrivers:
-    """Drivers of places from the columns of their own tower.
-
-    Gaps within a tower's record are filled with its own day-of-year mean and counted;
-    days outside of the record are NaN.
-    """
-    values = _empty(len(towers), len(years), len(driver_names))
-    for place, tower in enumerate(towers):
-        gaps = tower.days.asfreq("D")[list(driver_names)].isna().sum()
-        for name, count in gaps[gaps > 0].items():
-            logger.info(
-                "towers: %s %s: %d of %d days filled with the site's own day-of-year mean",
-                *(tower.site_id, name, count, len(tower.days)),
-            )
-        days = fill_driver_gaps(tower.days, driver_names)
-        for i, year in enumerate(years):
-            rows = days[days.index.year == year]
-            values[place, i, rows.index.day_of_year - 1] = rows[list(driver_names)]
-    return PlaceDrivers(
-        values=values,
-        years=list(years),
-        driver_names=list(driver_names),
-        calendar="standard",
-        attributes=np.empty((len(towers), 0), np.float32),
-        attribute_names=[],
-    )
 
 
 def read_cell_drivers(
@@ -111,7 +87,7 @@ def read_cell_drivers(
     """
     index, excess, attributes, attribute_names = _read_cells_of(places, cells)
     stores = _stores_by_year(drivers, years=years)
-    values = _empty(len(places), len(years), len(driver_names))
+    values = empty_drivers(len(places), len(years), len(driver_names))
     unique, back = np.unique(index, return_inverse=True)
     calendars = set()
     for i, year in enumerate(years):
@@ -198,16 +174,23 @@ def _nearest_cells(places: pd.DataFrame, cells: xr.Dataset) -> tuple[np.ndarray,
     return index, distance / max(TOLERANCE_CELLS * width_km, TOLERANCE_KM)
 
 
-def _stores_by_year(drivers: Sequence[str], *, years: Sequence[int]) -> dict[int, str]:
+def years_of_stores(drivers: Sequence[str]) -> dict[int, str]:
+    """Manifests of drivers by their year."""
     stores = {}
     for path in drivers:
         with open_store(path) as data:
             stores[int(data["time"].dt.year[0])] = path
+    return stores
+
+
+def _stores_by_year(drivers: Sequence[str], *, years: Sequence[int]) -> dict[int, str]:
+    stores = years_of_stores(drivers)
     missing = sorted(set(years) - set(stores))
     if missing:
         raise InputError(f"no drivers of {missing[0]}, there are those of {sorted(stores)}")
     return stores
 
 
-def _empty(n_places: int, n_years: int, n_drivers: int) -> np.ndarray:
+def empty_drivers(n_places: int, n_years: int, n_drivers: int) -> np.ndarray:
+    """Drivers of places without any value, (place, year, step=366, driver)."""
     return np.full((n_places, n_years, N_STEPS, n_drivers), np.nan, np.float32)
