@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chamnet.data.drivers import DRIVERS
 from chamnet.data.formulas import vapor_pressure_deficit_pa, wind_speed_m_s
 from chamnet.data.places import N_STEPS, PlaceDrivers, n_steps_of
 from chamnet.data.store import write_store
@@ -25,6 +24,15 @@ logger = logging.getLogger(__name__)
 
 BLOCK_DEG = 10.0  # of the blocks of cells that stay together in spatial folds
 PLACES_PER_CHUNK = 128
+DRIVER_NAMES = (  # those of config/config.yaml
+    "air_temperature",
+    "precipitation_flux",
+    "surface_downwelling_shortwave_flux_in_air",
+    "surface_downwelling_longwave_flux_in_air",
+    "vapor_pressure_deficit",
+    "surface_air_pressure",
+    "wind_speed",
+)
 ATTRIBUTES = {  # name in a run -> of the ground
     "clay_fraction": "clay",
     "sand_fraction": "sand",
@@ -106,21 +114,21 @@ def _build_drivers(world: World, chosen: np.ndarray, years: range) -> PlaceDrive
     index = world.ground.index[chosen]
     weather = WeatherGenerator(world.coarse, seed=world.seed, days=world.days, index=index)
     lengths = n_steps_of(list(years), calendar="standard")
-    values = np.full((chosen.size, len(years), N_STEPS, len(DRIVERS)), np.nan, np.float32)
+    values = np.full((chosen.size, len(years), N_STEPS, len(DRIVER_NAMES)), np.nan, np.float32)
     start = 0
     for y, n_days in enumerate(lengths):
         block = weather.build(slice(start, start + n_days))
         air, dew = block["air_temperature"], block["dew_point_temperature"]
         block["vapor_pressure_deficit"] = vapor_pressure_deficit_pa(air, dew)
         block["wind_speed"] = wind_speed_m_s(block["eastward_wind"], block["northward_wind"])
-        for k, name in enumerate(DRIVERS):
+        for k, name in enumerate(DRIVER_NAMES):
             values[:, y, :n_days, k] = block[name].T
         start += n_days
         logger.info("simulated benchmark: weather of %d, %d/%d years", years[y], y + 1, len(years))
     return PlaceDrivers(
         values=values,
         years=list(years),
-        driver_names=list(DRIVERS),
+        driver_names=list(DRIVER_NAMES),
         calendar="standard",
         attributes=_stack_attributes(world.ground, chosen),
         attribute_names=list(ATTRIBUTES),
