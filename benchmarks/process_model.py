@@ -113,15 +113,16 @@ def plot_towers(table: pd.DataFrame, months: dict[str, pd.DataFrame], out: Path)
         data = months[row.site]
         axis.plot(data.index, data["observed"], ".", ms=3, color=GRAY, label="measured")
         axis.plot(data.index, data["simulated"], color=COLORS["emission"], lw=1, label="simulated")
-        axis.set_title(f"{row.site}  {row._2}, r² {row.r2_monthly:.2f}")
+        axis.set_title(f"{row.site}  {row._2}, r² {row.r2_monthly:.2f}", fontsize=8)
         axis.tick_params(axis="x", labelsize=6)
         axis.xaxis.set_major_locator(_year_locator())
         axis.set_ylim(bottom=min(0, float(data.min().min())))
     _plot_means(axes[-2], table)
     axes[-1].axis("off")
-    axes[0].legend(fontsize=6)
+    axes[0].legend(fontsize=6, loc="upper center")
     figure.supylabel("Methane flux, nmol m⁻² s⁻¹ (monthly means of measured days)", fontsize=8)
     write_figure(figure, out, synthetic=False)
+    out.with_suffix(".pdf").unlink(missing_ok=True)  # the page shows the PNG
 
 
 def _year_locator():
@@ -150,7 +151,7 @@ def run_towers() -> list[dict]:
     table.to_csv(DOCS / "process_model_towers.csv", index=False, float_format="%.3g")
     plot_towers(table, months, DOCS / "process_model_towers")
     print(table.round(2).to_string(index=False))
-    log_ratio = np.log(table["ratio"])
+    log_ratio = np.log(table["ratio"][table["ratio"] > 0])
     return [
         build_row("towers", len(table), "1"),
         build_row("median r2 of days", table["r2_daily"].median(), "1"),
