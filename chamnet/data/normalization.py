@@ -70,6 +70,10 @@ class Normalization:
             flux_scale=_flux_scale(data),
         )
 
+    def with_flux_scale(self, flux_scale: float) -> Self:
+        """The same scaling of drivers and attributes, another one of the flux, kg m-2 s-1."""
+        return dataclasses.replace(self, flux_scale=flux_scale)
+
     def normalize_drivers(self, drivers: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Drivers of about zero mean and unit spread, NaN where absent.
 

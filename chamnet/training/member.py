@@ -50,6 +50,7 @@ def fit_member(
     train: TrainConfig | dict[str, Any],
     validation: np.ndarray | None = None,
     mode: str = "zero_shot",
+    initial: Member | None = None,
     threads: int = 1,
     name: str = "member",
 ) -> Member:
@@ -65,10 +66,13 @@ def fit_member(
         Windows, or places, held out for early stopping and for restoring the mean; None: all
         train, to the end.
     mode : context mode that early stopping and the mean are judged in
+    initial : pretrained member whose weights, and scaling of drivers, training begins with
     threads : of torch
     name : of the member in the log
     """
     is_held_out = _held_out_windows(data, validation)
+    if initial is not None:
+        normalization = initial.normalization.with_flux_scale(normalization.flux_scale)
     network, _ = _train(
         data,
         normalization,
@@ -77,6 +81,7 @@ def fit_member(
         model=ModelConfig.model_validate(model),
         train=TrainConfig.model_validate(train),
         mode=mode,
+        initial=initial,
         threads=threads,
         name=name,
     )
@@ -191,6 +196,7 @@ def _train(
     mode: str,
     threads: int,
     name: str,
+    initial: Member | None = None,
     resume_file: Path | None = None,
 ) -> tuple[CHAMNet, pd.DataFrame]:
     """Trained network and its learning curve."""
@@ -202,6 +208,8 @@ def _train(
             n_attributes=len(normalization.attribute_names),
             config=model,
         )
+        if initial is not None:
+            network.load_state_dict(initial.network.state_dict())
         sources = [
             EpisodeSource.of(
                 data.with_windows(mask),
