@@ -129,6 +129,13 @@ class SimulateConfig(Section):
     )
 
 
+class PretrainConfig(Section):
+    """A first network from the simulated places, which the members begin with."""
+
+    n_steps: int = Field(0, ge=0, description="episodes' batches at most; 0: no pretraining")
+    batch_places: int = Field(64, ge=2, description="places of a batch")
+
+
 class ModelConfig(Section):
     """CHAM-net: sizes, and the parts that an ablation switches off."""
 
@@ -267,6 +274,7 @@ class Config(Section):
     towers: TowersConfig = Field(TowersConfig(), description="towers")
     chambers: ChambersConfig = Field(ChambersConfig(), description="chambers")
     simulate: SimulateConfig = Field(SimulateConfig(), description="simulated places")
+    pretrain: PretrainConfig = Field(PretrainConfig(), description="pretraining")
     model: ModelConfig = Field(ModelConfig(), description="the network")
     train: TrainConfig = Field(TrainConfig(), description="training")
     calibrate: CalibrateConfig = Field(CalibrateConfig(), description="calibration")

@@ -258,7 +258,7 @@ def _fit_chamnet(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Any:
     )
     held_out = part.with_windows(validation & _is_measured(part))
     for mode in modes[:-1]:
-        if len(held_out.windows) == 0:
+        if len(held_out.windows) == 0 or not member.has_mean_factor(mode):
             break
         with_responses = part.with_windows(_is_measured(part))
         allowed = {"response_years": _training_years(part, None)} if mode == "frozen" else {}

@@ -9,7 +9,7 @@ from chamnet.model.encoder import N_MONTHS
 
 MONTHS_OF_DOUBT = 0.5  # measured months that weigh as much as the network, before training
 FAR_SHARE = 1e-3  # of the kernel beyond the neighboring months: fills gaps, adds no trust
-HIGHEST_LOG_DEPARTURE = 1.0  # of e: weather moves a measured cycle by at most so much
+HIGHEST_LOG_DEPARTURE = 0.4  # of e: weather moves a measured cycle by at most so much
 
 
 class SeasonalAnchor(nn.Module):

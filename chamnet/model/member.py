@@ -74,6 +74,14 @@ class Member(nn.Module):
         """Factor that restores the mean where nothing was measured (zero_shot)."""
         return self.mean_factors.get("zero_shot", 1.0)
 
+    def has_mean_factor(self, mode: str) -> bool:
+        """Whether a factor restores the mean in this mode.
+
+        None does where the anchor holds the measured level: what a factor would correct there
+        is the weather of the few years it is fitted on.
+        """
+        return mode == "zero_shot" or self.network.anchor is None
+
     def check_fits(
         self,
         drivers: Sequence[str] | None = None,

@@ -23,6 +23,7 @@ from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_m
 
 logger = logging.getLogger(__name__)
 
+RISING_SHARE = 0.2  # of the one-cycle schedule
 AVERAGE_DECAY = 0.98  # of the running mean of the weights: about the last 50 steps
 
 
@@ -136,8 +137,12 @@ def _begin(network: CHAMNet, options: TrainConfig, seed: int) -> State:
     optimizer = torch.optim.AdamW(
         _parameter_groups(network, options.weight_decay), lr=options.learning_rate
     )
+    total_steps = options.n_steps + 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=options.learning_rate, total_steps=options.n_steps + 1, pct_start=0.2
+        optimizer,
+        max_lr=options.learning_rate,
+        total_steps=total_steps,
+        pct_start=max(RISING_SHARE, min(2 / total_steps, 1.0)),  # a rise takes a step at least
     )
     generator = torch.Generator().manual_seed(seed)
     averaged = AveragedModel(network, avg_fn=_take_into_mean)

@@ -13,8 +13,8 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization, read_normalization
 from chamnet.data.splits import has_earlier_year
 from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
-from chamnet.errors import InputError
-from chamnet.model.checkpoint import MODES, Member, save_member
+from chamnet.errors import CheckpointError, InputError
+from chamnet.model.checkpoint import MODES, Member, load_member, save_member
 from chamnet.model.network import CHAMNet
 from chamnet.model.places import predict_places
 from chamnet.provenance import write_text
@@ -87,7 +87,7 @@ def fit_member(
     )
     options = TrainConfig.model_validate(train)
     member = _build_member(network, normalization, data.target, options, seed=seed)
-    if is_held_out.any():
+    if is_held_out.any() and member.has_mean_factor(mode):
         windows = _predict_windows(member, data, mode)[is_held_out]
         member.mean_factors[mode] = _mean_factor(windows)
     return member
@@ -103,6 +103,7 @@ def train_member(
     model: dict[str, Any],
     train: dict[str, Any],
     threads: int,
+    pretrained: str | os.PathLike | None = None,
     resume: bool = True,
 ) -> None:
     """Stage: train one member on a bootstrap of clusters, predict the clusters left out.
@@ -117,11 +118,15 @@ def train_member(
     member : name, such as 00
     model, train : options
     threads : of torch
+    pretrained : checkpoint that training begins with; its scaling of drivers is taken too
     resume : go on from last_epoch.pt, if it is of the same training
     """
     data = open_place_data(observations)
     scaling, folder = read_normalization(normalization), Path(out_folder)
     options = TrainConfig.model_validate(train)
+    initial = None if pretrained is None else load_pretrained(pretrained, data)
+    if initial is not None:
+        scaling = initial.normalization.with_flux_scale(scaling.flux_scale)
     own_seed = int(np.random.SeedSequence([seed, int(member)]).generate_state(1)[0])
     bag = draw_bag(data.cluster, seed=own_seed, validation_share=options.validation_share)
     _log_bag(data, bag, member)
@@ -142,20 +147,32 @@ def train_member(
         mode="zero_shot",
         threads=threads,
         name=member,
+        initial=initial,
         resume_file=resume_file,
     )
     trained = _build_member(network, scaling, data.target, options, seed=own_seed)
     out_of_bag = _predict_out_of_bag(trained, data.select_places(bag.n_times == 0))
-    for mode, rows in out_of_bag.groupby("mode"):
-        trained.mean_factors[str(mode)] = _mean_factor(rows)
-    few_shot = trained.mean_factors.get("few_shot", 1.0)
-    trained.mean_factors |= {"rolling": few_shot, "frozen": few_shot}
+    trained.mean_factors |= _mean_factors(trained, out_of_bag)
     write_text(folder / "learning_curve.csv", curve.to_csv(index=False))
     plot_learning_curve(curve, folder / "learning_curve.png", title=f"{data.target} {member}")
     write_text(folder / "out_of_bag.csv", out_of_bag.to_csv(index=False))
     save_member(trained, folder / "checkpoint.pt")
     resume_file.unlink(missing_ok=True)
     logger.info("train_member %s: done, mean factors %s", member, trained.mean_factors)
+
+
+def load_pretrained(path: str | os.PathLike, data: PlaceData) -> Member:
+    """Pretrained member, if it reads what these places have.
+
+    Raises
+    ------
+    CheckpointError
+        If it was pretrained for another target, other drivers or other attributes.
+    """
+    member = load_member(path, drivers=data.driver_names, attributes=data.attribute_names)
+    if member.target != data.target:
+        raise CheckpointError(f"{path}: pretrained for {member.target}, expected {data.target}")
+    return member
 
 
 def _log_bag(data: PlaceData, bag: Bag, member: str) -> None:
@@ -271,6 +288,17 @@ def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
         )
         parts.append(_predict_windows(member, data, "few_shot")[has_context])
     return pd.concat(parts)[OUT_OF_BAG_COLUMNS].reset_index(drop=True)
+
+
+def _mean_factors(member: Member, out_of_bag: pd.DataFrame) -> dict[str, float]:
+    """Factor of each mode that has one; rolling and frozen share that of few_shot."""
+    factors = {
+        str(mode): _mean_factor(rows)
+        for mode, rows in out_of_bag.groupby("mode")
+        if member.has_mean_factor(str(mode))
+    }
+    shared = [factors["few_shot"]] if "few_shot" in factors else []
+    return factors | {mode: f for f in shared for mode in ("rolling", "frozen")}
 
 
 def _mean_factor(windows: pd.DataFrame) -> float:

@@ -109,6 +109,12 @@ def test_training_stops_when_the_held_out_loss_gains_no_more(monkeypatch, caplog
     assert "no gain for 2 epochs" in caplog.text
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 4, 5, 9])
+def test_a_schedule_may_be_of_any_length(n_steps):
+    _, curve = train(options=make_train_config(n_steps=n_steps))
+    assert curve["step"].iloc[-1] == n_steps
+
+
 def test_progress_tells_steps_loss_skill_and_time_left(caplog):
     with caplog.at_level(logging.INFO):
         train()

@@ -70,7 +70,13 @@ def test_windows_or_places_may_be_held_out_and_restore_the_mean(mode):
     by_place = fit(validation=places, mode=mode)
     by_window = fit(validation=places[DATA.windows["place"]], mode=mode)
     assert by_place.mean_factors == by_window.mean_factors
-    assert list(by_place.mean_factors) == [mode]
+    assert list(by_place.mean_factors) == ([mode] if mode == "zero_shot" else [])
+
+
+def test_without_an_anchor_the_mean_is_restored_in_every_mode():
+    places = np.isin(np.arange(DATA.n_places), [0, 1, 2])
+    member = fit(validation=places, mode="rolling", model=make_model_config(anchor=False))
+    assert list(member.mean_factors) == ["rolling"]
 
 
 def test_a_mask_of_another_length_is_refused():
@@ -98,7 +104,7 @@ def test_the_stage_leaves_checkpoint_curve_and_out_of_bag_predictions(
     assert set(rows["mode"]) == {"zero_shot", "few_shot"}
     assert rows.loc[rows["mode"] == "few_shot", "year"].min() == 2012
     member = load_member(folder / "checkpoint.pt", mode="rolling")
-    assert set(member.mean_factors) == {"zero_shot", "few_shot", "rolling", "frozen"}
+    assert set(member.mean_factors) == {"zero_shot"}
 
 
 def test_out_of_bag_predictions_are_of_places_never_drawn_and_not_restored(tmp_path, monkeypatch):

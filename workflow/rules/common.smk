@@ -143,6 +143,18 @@ def observed_places(wildcards):
     return [] if options.drivers.paths else found
 
 
+def training_options():
+    """Options that a network's weights follow from; how many there are is none."""
+    values = section("train").items()
+    return {name: value for name, value in values if name != "n_members"}
+
+
+def pretrained():
+    """Checkpoint that members begin with; none without pretraining."""
+    steps = options.pretrain.n_steps
+    return "results/{run}/models/{target}/pretrained.pt" if steps else []
+
+
 def finished(path):
     """The path, where an earlier run of another target has made it."""
     return path if Path(path).exists() else None

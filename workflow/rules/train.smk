@@ -20,10 +20,37 @@ rule fit_normalization:
         "../scripts/fit_normalization.py"
 
 
+rule pretrain:
+    input:
+        places="results/{run}/prior/{target}_places.json",
+    output:
+        checkpoint="results/{run}/models/{target}/pretrained.pt",
+    log:
+        "results/{run}/logs/pretrain/{target}.log",
+    benchmark:
+        "results/{run}/benchmarks/pretrain/{target}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: options.run.threads
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        seed=options.run.seed,
+        model=section("model"),
+        train=training_options() | section("pretrain"),
+        code=digest_of_code("chamnet.training.pretrain"),
+    message:
+        "Pretraining on simulated places of {wildcards.target}"
+    script:
+        "../scripts/pretrain.py"
+
+
 rule train_member:
     input:
         observations="results/{run}/observations/{target}.json",
         normalization="results/{run}/models/{target}/normalization.json",
+        pretrained=pretrained(),
     output:
         checkpoint="results/{run}/models/{target}/{member}/checkpoint.pt",
         out_of_bag="results/{run}/models/{target}/{member}/out_of_bag.csv",
@@ -47,11 +74,7 @@ rule train_member:
     params:
         seed=options.run.seed,
         model=section("model"),
-        train={
-            name: value
-            for name, value in section("train").items()
-            if name != "n_members"
-        },
+        train=training_options(),
         code=digest_of_code("chamnet.training.member"),
     message:
         "Training member {wildcards.member} on {wildcards.target}"

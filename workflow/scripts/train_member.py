@@ -17,4 +17,5 @@ train_member(
     model=snakemake.params.model,
     train=snakemake.params.train,
     threads=snakemake.threads,
+    pretrained=snakemake.input.get("pretrained") or None,
 )

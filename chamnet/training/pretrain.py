@@ -1,0 +1,70 @@
+"""Stage: a first network from simulated places, which the members then begin with."""
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+
+from chamnet.config import TrainConfig
+from chamnet.data.normalization import Normalization
+from chamnet.data.splits import hold_out_clusters
+from chamnet.data.windows import open_place_data
+from chamnet.errors import InputError
+from chamnet.model.checkpoint import save_member
+from chamnet.training.member import fit_member
+
+logger = logging.getLogger(__name__)
+
+
+def pretrain(
+    *,
+    places: str | os.PathLike,
+    checkpoint: str | os.PathLike,
+    seed: int,
+    model: dict[str, Any],
+    train: dict[str, Any],
+    threads: int,
+) -> None:
+    """Train one network on simulated places, early stopping on clusters of them.
+
+    Parameters
+    ----------
+    places : manifest of simulated places, in the layout of observations
+    checkpoint : what is written
+    seed : of the run
+    model, train : options; ``n_steps`` and ``batch_places`` those of pretraining
+    threads : of torch
+
+    Raises
+    ------
+    InputError
+        If all places lie in one cluster: nothing could be held out.
+
+    References
+    ----------
+    .. [1] X-MethaneWet (arXiv:2505.18355) transfers from simulated cells to towers likewise.
+    """
+    data = open_place_data(places)
+    options = TrainConfig.model_validate(train)
+    validation = hold_out_clusters(
+        data.cluster,
+        among=np.ones(data.n_places, dtype=bool),
+        share=options.validation_share,
+        seed=seed,
+    )
+    if not validation.any():
+        raise InputError(f"{places}: one cluster of places, expected at least 2 to hold one out")
+    member = fit_member(
+        data,
+        Normalization.fit(data.select_places(~validation)),
+        seed=seed,
+        model=model,
+        train=options,
+        validation=validation,
+        threads=threads,
+        name=f"pretrained on {data.target}",
+    )
+    member.settings["pretrained_on"] = str(data.n_places) + " simulated places"
+    save_member(member, checkpoint)
+    logger.info("pretrain %s: done, %d places", data.target, data.n_places)
