@@ -24,8 +24,16 @@ class AttributeSource(Section):
     name: Name = Field(description="name of the attribute, or prefix of its classes")
     path: str = Field(description="GeoTIFF of any CRS, or NetCDF")
     variable: str | None = Field(None, description="variable, where the file is a NetCDF")
-    kind: Literal["continuous", "fractions"] = Field(
-        "continuous", description="area mean, or area fraction of each class"
+    kind: Literal["continuous", "fractions", "units"] = Field(
+        "continuous",
+        description="area mean, area fraction of each class, or area mean of a column of a table "
+        "of the mapping units that the codes are, as of HWSD",
+    )
+    table: str | None = Field(None, description="for units: CSV of the mapping units")
+    key: str = Field("MU_GLOBAL", description="for units: column of the codes")
+    column: str | None = Field(None, description="for units: column of the values")
+    weight: str | None = Field(
+        "SHARE", description="for units: column of the share of each row in its unit"
     )
     scale: float = Field(1.0, description="factor that the stored number is multiplied with")
     units: str = Field("1", description="units after scaling")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chamnet.data.mapping_units import read_unit_values
 from chamnet.data.rasters import open_raster, sum_over_grid
 from chamnet.errors import InputError
 from chamnet.grid import Grid, cell_area_m2, nearest_cell
@@ -80,7 +81,11 @@ def read_attribute_maps(source: Mapping[str, Any], *, grid: Grid) -> tuple[np.nd
             "expected groups of codes"
         )
 
+    is_units = source.get("kind") == "units"
+    find_values = read_unit_values(source) if is_units else None
+
     def fields(values: np.ma.MaskedArray) -> list[np.ndarray]:
+        values = find_values(values) if find_values else values
         is_valid = ~np.ma.getmaskarray(values)
         if is_continuous:
             return [values.filled(0) * float(source.get("scale", 1.0)), is_valid.astype(float)]
@@ -91,7 +96,7 @@ def read_attribute_maps(source: Mapping[str, Any], *, grid: Grid) -> tuple[np.nd
         source["path"],
         grid=grid,
         variable=source.get("variable"),
-        is_categorical=not is_continuous,
+        is_categorical=is_units or not is_continuous,
     ) as raster:
         *sums, valid = sum_over_grid(raster, grid=grid, fields=fields)
     is_mean = is_continuous and not source.get("of_cell")
@@ -148,8 +153,8 @@ def read_land_fractions(
 
 
 def source_is_continuous(source: Mapping[str, Any]) -> bool:
-    """Whether a raster is a quantity, not classes."""
-    return source.get("kind", "continuous") == "continuous"
+    """Whether a raster gives a quantity, of its own or by a table, and not classes."""
+    return source.get("kind", "continuous") in ("continuous", "units")
 
 
 def _fill_cells(

@@ -88,7 +88,7 @@ def open_raster(
     Raises
     ------
     InputError
-        If there is no such file, or it has no CRS.
+        If there is no such file, it has no CRS, or it holds codes and a mean is asked for.
     """
     if not Path(path).exists():
         raise InputError(f"{path}: no such file, expected a GeoTIFF or NetCDF")
@@ -97,6 +97,7 @@ def open_raster(
             yield _raster_of_map(data, path=path)
         return
     import rasterio
+    import rasterio.enums
 
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -106,6 +107,11 @@ def open_raster(
             raise InputError(f"{path}: cannot be read as a raster: {error}") from error
         if dataset.crs is None:
             raise InputError(f"{path}: no CRS, expected one, such as EPSG:4326")
+        if not is_categorical and dataset.colorinterp[0] == rasterio.enums.ColorInterp.palette:
+            raise InputError(
+                f"{path}: its numbers are codes with a table of colors, expected kind: fractions "
+                "with groups of codes, since codes have no mean"
+            )
         if not (dataset.crs.is_geographic and dataset.transform.b == dataset.transform.d == 0):
             dataset = stack.enter_context(
                 _warped(dataset, grid=grid, is_categorical=is_categorical)
@@ -149,6 +155,7 @@ def _raster_of_map(data: xr.DataArray, *, path: str) -> Raster:
 
 def _raster_of_dataset(dataset: Any, *, path: str) -> Raster:
     import rasterio
+    import rasterio.enums
 
     transform = dataset.transform
     rows = transform.f + transform.e * np.arange(dataset.height + 1)

@@ -35,7 +35,7 @@ def find_drivers(config: Config, found: Findings) -> None:
     """Header of the reanalysis, and its first map."""
     options = config.drivers
     if not options.paths:
-        found.add("drivers", "the towers' own columns", note="no map, no budget")
+        found.add("drivers", "those of the places themselves", note="no map, no budget")
         return
     years = list(range(options.first_year, options.last_year + 1))
     described = describe_source(

@@ -202,3 +202,47 @@ def test_koppen_classes_are_fractions_by_group(tmp_path):
     assert names == ["x_tropical", "x_cold"]
     np.testing.assert_allclose(found[1][9:], 1, atol=1e-6)
     np.testing.assert_allclose(found[0][:9, :18], 1, atol=1e-6)
+
+
+def write_units(folder, text="MU_GLOBAL,SHARE,T_SAND\n7,60,40\n7,40,90\n9,100,10\n11,100,\n"):
+    (folder / "units.csv").write_text(text)
+    codes = np.full((18, 36), 7, np.int32)
+    codes[:, 18:], codes[:, 30:] = 9, 11
+    options = {"kind": "units", "table": str(folder / "units.csv"), "column": "T_SAND"}
+    return write_raster(folder / "x.tif", codes, nodata=0), options | {"weight": "SHARE"}
+
+
+def test_units_of_a_soil_map_are_means_of_their_soils_by_share(tmp_path):
+    path, options = write_units(tmp_path)
+    (found,), names = read_maps(path, **options)
+    assert names == ["x"]
+    np.testing.assert_allclose(found[:, :18], 60.0)
+    np.testing.assert_allclose(found[:, 18:30], 10.0)
+    assert np.isnan(found[:, 30:]).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"table": None}, "'x': kind is units, expected a table and a column"),
+        ({"column": "T_CLAY"}, r"units.csv: no column 'T_CLAY', it has \['MU_GLOBAL'"),
+        ({"text": "MU_GLOBAL,SHARE,T_SAND\n7,60,much\n"}, "T_SAND holds 'much', expected a number"),
+        ({"text": "MU_GLOBAL,SHARE,T_SAND\n7,60,\n"}, "no unit has a value of 'T_SAND'"),
+    ],
+)
+def test_tables_of_units_that_do_not_fit_are_refused(tmp_path, changed, message):
+    text = {"text": changed.pop("text")} if "text" in changed else {}
+    path, options = write_units(tmp_path, **text)
+    with pytest.raises(InputError, match=message):
+        read_maps(path, **(options | changed))
+
+
+def test_codes_with_colors_are_never_averaged(tmp_path):
+    import rasterio
+
+    path = write_raster(tmp_path / "x.tif", np.full((18, 36), 4, np.uint8), nodata=255)
+    with rasterio.open(path, "r+") as raster:
+        raster.write_colormap(1, {4: (0, 100, 0, 255)})
+    with pytest.raises(InputError, match=r"x.tif: its numbers are codes with a table of colors"):
+        read_maps(path)
+    assert read_maps(path, kind="fractions", classes={"forest": [4]})[0].max() == pytest.approx(1)
