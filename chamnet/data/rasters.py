@@ -155,7 +155,6 @@ def _raster_of_map(data: xr.DataArray, *, path: str) -> Raster:
 
 def _raster_of_dataset(dataset: Any, *, path: str) -> Raster:
     import rasterio
-    import rasterio.enums
 
     transform = dataset.transform
     rows = transform.f + transform.e * np.arange(dataset.height + 1)

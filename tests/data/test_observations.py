@@ -241,3 +241,12 @@ def test_same_input_gives_the_same_bytes(tmp_path):
     manifest = (tmp_path / "emission.json").read_text()
     xr.testing.assert_identical(read(tmp_path, options), first)
     assert (tmp_path / "emission.json").read_text() == manifest
+
+
+def test_towers_with_their_own_drivers_may_have_their_own_years(tmp_path):
+    options = write_towers(tmp_path, {"FI-Sii": make_tower_table()})
+    own = options | {"first_year": 2015, "last_year": 2016}
+    data = read(tmp_path, own, years=[2001, 2001])
+    assert data["year"].values.tolist() == [2015, 2016]
+    with pytest.raises(InputError, match=r"towers.last_year 2014 is before towers.first_year 2015"):
+        read(tmp_path, own | {"last_year": 2014}, years=[2001, 2001])

@@ -7,7 +7,7 @@ import xarray as xr
 from factories_data import make_wetland_map, write_cells, write_raster
 
 from chamnet.data.store import open_store
-from chamnet.data.wetlands import convert_wetlands
+from chamnet.data.wetlands import convert_wetlands, read_first_map
 from chamnet.errors import GridError, InputError
 from chamnet.grid import cell_area_m2
 
@@ -208,3 +208,20 @@ def test_the_layouts_of_products_are_read(tmp_path):
     percent = (data * 100).astype("f4")
     found = convert(tmp_path, percent, scale=0.01)
     xr.testing.assert_allclose(found, wad2m, atol=1e-7)
+
+
+def test_a_file_that_is_no_netcdf_is_refused(tmp_path):
+    (tmp_path / "x.nc").write_text("<html>please log in</html>")
+    with pytest.raises(InputError, match=r"x.nc: cannot be read as NetCDF or Zarr"):
+        convert(tmp_path, make_wetland_map(), path=str(tmp_path / "x.nc"))
+
+
+def test_the_first_map_is_checked_without_the_others(tmp_path):
+    data = make_wetland_map(n_months=24)
+    data["Fw"][20, 0, 0] = 7.0
+    data.to_netcdf(tmp_path / "map.nc")
+    source = {"name": "map", "path": str(tmp_path / "map.nc")}
+    first, period = read_first_map(source, years=[2015, 2016])
+    assert (first.dims, period) == (("latitude", "longitude"), "2015 to 2016, each month")
+    with pytest.raises(InputError, match=r"month 1 is there 0 times"):
+        read_first_map(source, years=[2015, 2017])

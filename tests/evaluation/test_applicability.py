@@ -107,10 +107,11 @@ def test_absent_days_do_not_count_and_an_absent_month_is_unknown():
     assert np.isnan(summarize_climate(drivers)).all()
 
 
-def make_stores(folder, *, attributes=("clay", "ph")):
+def make_stores(folder, *, attributes=("clay", "ph"), first_ends=365):
     generator = np.random.default_rng(0)
     air = 280 + 5 * generator.normal(size=(6, 1, 1)) + generator.normal(size=(6, 1, 365))
     padded = np.concatenate([air, np.full((6, 1, 1), np.nan)], axis=2)[..., None]
+    padded[0, :, first_ends:] = np.nan
     places = xr.Dataset(
         {
             "drivers": (("place", "year", "step", "driver"), padded),
@@ -157,3 +158,19 @@ def test_a_cell_table_without_an_attribute_of_the_places_is_refused(tmp_path):
             cells=stores["cells"],
             drivers=[stores["2011"]],
         )
+
+
+def test_a_place_without_a_whole_year_has_no_climate_and_is_left_out(tmp_path, caplog):
+    stores = make_stores(tmp_path, first_ends=270)
+    with caplog.at_level("INFO"):
+        manifest = build_applicability(
+            store=tmp_path / "applicability.zarr",
+            digest="d",
+            observations=stores["observations"],
+            cells=stores["cells"],
+            drivers=[stores["2011"]],
+        )
+    found = open_store(manifest)
+    assert found.attrs["n_places"] == 5
+    assert found["dissimilarity"].values[0] > 0.01
+    assert "1 of 6 places have no year with drivers in every month" in caplog.text
