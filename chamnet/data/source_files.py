@@ -132,7 +132,9 @@ def _open(
         options["storage_options"] = dict(storage_options)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(Failed to open Zarr|Consolidated)")
+            warnings.filterwarnings(
+                "ignore", message="(Failed to open Zarr|Consolidated|Object at)"
+            )
             data = xr.open_dataset(path, chunks=None, decode_times=False, **options)
         return _with_dates(stack.enter_context(data), axes=axes)
     except (OSError, ValueError, ImportError) as error:
