@@ -39,6 +39,7 @@ rule global_budget:
     default_target: True
     input:
         expand("results/{run}/{product}", run=RUN, product=products()),
+        expand("results/{run}/provenance.json", run=RUN),
         checks(),
         daily_maps(),
 

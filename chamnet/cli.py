@@ -95,15 +95,25 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _add_info(commands: argparse._SubParsersAction) -> None:
-    info = commands.add_parser("info", help="versions that results depend on")
+    info = commands.add_parser(
+        "info",
+        help="versions, device, linear algebra and digests that results depend on",
+        description="Prints what the bits of a result depend on: versions, processor, device and "
+        "library of linear algebra; with --run also the digest of every product of a run.",
+    )
+    info.add_argument(
+        "--run", dest="folder", metavar="DIR", help="folder of a run, such as results/demo"
+    )
     info.set_defaults(run=_info)
 
 
 def _info(options: argparse.Namespace) -> None:
-    from chamnet.provenance import environment
+    from chamnet.machine import describe_machine, read_run_digests
 
-    for name, value in environment().items():
-        print(f"{name} {value}")
+    rows = list(describe_machine().items())
+    rows += list(read_run_digests(options.folder)) if options.folder else []
+    for name, value in rows:
+        print(f"{name:<14} {value}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,32 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 PACKAGE_FOLDER = Path(__file__).parent
 PACKAGES = ("chamnet", "numpy", "xarray", "zarr", "dask", "torch", "snakemake")
+
+_SECRETS = (  # user and password of an address, parameters of a signed one, NAME=value
+    (re.compile(r"(\w://)(?:[^/\s@'\"]*:[^\s@'\"]+|[^/\s@'\"]+)@"), r"\1***@"),
+    (
+        re.compile(
+            r"((?:[\w-]*(?:secret|passw|token(?!s\b)|api_?key|access_?key|credential|signature)[\w-]*)"
+            r"['\"]?\s*[=:]\s*['\"]?)[^\s&'\",;})]*[^\s&'\",;:})]",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+)
+
+
+def hide_credentials(text: str) -> str:
+    """Text with passwords of addresses, signatures and values of secrets as ``***``."""
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 def digest_of_values(values: Any) -> str:

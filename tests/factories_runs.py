@@ -39,9 +39,15 @@ class Run:
         self.results = self.folder / "results/test"
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, *options, targets=("results/test/global_budget.csv",), cores=1):
+    def start(
+        self,
+        *options,
+        targets=("results/test/global_budget.csv",),
+        cores=1,
+        snakefile=ROOT / "Snakefile",
+    ):
         """Running Snakemake, at the head of a process group of its own."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
         command += ["--directory", self.folder, "--configfile", self.config]
         command += ["--cores", str(cores), *options, "--", *targets]
         said = (self.folder / f"said.{time.monotonic_ns()}").open("w+")

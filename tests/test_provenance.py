@@ -9,6 +9,7 @@ from chamnet.provenance import (
     digest_of_listing,
     digest_of_values,
     environment,
+    hide_credentials,
     read_json,
     write_json,
 )
@@ -114,3 +115,22 @@ def test_json_is_there_in_whole_or_not_at_all(tmp_path):
 
 def test_the_environment_names_the_versions_results_depend_on():
     assert environment()["numpy"][0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://AKIA1:a/b+c@bucket/x.zarr", "s3://***@bucket/x.zarr"),
+        ("https://token@host/era5: not found", "https://***@host/era5: not found"),
+        ("https://h/x?X-Amz-Signature=abc&part=1", "https://h/x?X-Amz-Signature=***&part=1"),
+        ("AWS_SECRET_ACCESS_KEY=abc", "AWS_SECRET_ACCESS_KEY=***"),
+        ("{'password': 'abc', 'user': 'me'}", "{'password': '***', 'user': 'me'}"),
+    ],
+)
+def test_credentials_are_hidden(text, shown):
+    assert hide_credentials(text) == shown
+
+
+@pytest.mark.parametrize("text", ["https://doi.org/10.1/x, mail me@host", "12 tokens: 3 clusters"])
+def test_what_is_no_credential_stays(text):
+    assert hide_credentials(text) == text

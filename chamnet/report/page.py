@@ -23,7 +23,7 @@ from chamnet.budget.references import (
     read_literature,
 )
 from chamnet.data.store import manifest_path
-from chamnet.provenance import environment, read_json, write_text
+from chamnet.provenance import environment, hide_credentials, read_json, write_text
 from chamnet.report.background import (
     describe_outside,
     show_history,
@@ -155,7 +155,7 @@ def write_report(
         "methods": describe_methods(budget, config=config, calibrations=found),
         "provenance": _provenance(csv, maps, digest),
         "sources": _sources(references),
-        "config": yaml.safe_dump(dict(config), sort_keys=False) if config else "",
+        "config": hide_credentials(yaml.safe_dump(dict(config), sort_keys=False)) if config else "",
     }
     write_text(out, _template().render(values))
     logger.info("write_report: %s, %.1f MB", out, Path(out).stat().st_size / 1e6)

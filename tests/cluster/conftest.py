@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from factories_runs import Run
 
 SCRIPT = Path(__file__).with_name("throwaway_slurm.sh")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
@@ -38,15 +37,6 @@ def slurm(tmp_path_factory):
 
     yield ask
     subprocess.run([SCRIPT, "stop", folder], check=True, timeout=120)
-
-
-@pytest.fixture(scope="session")
-def local(tmp_path_factory):
-    """The tiny world run without a cluster."""
-    run = Run(tmp_path_factory.mktemp("local"))
-    ended = run.call(cores=2)
-    assert ended.status == 0, ended.text
-    return run
 
 
 @pytest.fixture

@@ -1,5 +1,12 @@
-"""The whole run as SLURM jobs on several nodes: the same budgets, bit for bit."""
+"""The run as SLURM jobs on several nodes: the same budgets, bit for bit, and bounded questions."""
 
+import os
+import re
+import shutil
+import signal
+import time
+
+import pandas as pd
 import pytest
 from factories_runs import ROOT, Run
 
@@ -20,13 +27,26 @@ def jobs_before(slurm):
     return set(jobs(slurm))
 
 
+@pytest.mark.fault_ci
+def test_the_last_stages_as_slurm_jobs_give_the_budgets_of_a_local_run(
+    slurm, jobs_before, undisturbed, tmp_path, measured
+):
+    run = undisturbed.copy(tmp_path / "stages", without="predict")
+    ended = run.call(*ON_SLURM, cores=4)
+    assert ended.status == 0, ended.text
+    assert run.budgets() == undisturbed.budgets()
+    done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
+    assert {row[0] for row in done} == {"COMPLETED"}
+    measured.append(f"the last stages: {len(done)} SLURM jobs in {ended.seconds:.0f} s")
+
+
 def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
-    slurm, jobs_before, local, tmp_path, measured
+    slurm, jobs_before, undisturbed, tmp_path, measured
 ):
     run = Run(tmp_path / "cluster")
     ended = run.call(*ON_SLURM, cores=4, targets=["global_budget"])
     assert ended.status == 0, ended.text
-    assert run.budgets() == local.budgets()
+    assert run.budgets() == undisturbed.budgets()
     done = {n: row for n, row in jobs(slurm).items() if n not in jobs_before}
     assert {row[0] for row in done.values()} == {"COMPLETED"}
     assert {row[1] for row in done.values()} == {"n1", "n2", "n3"}
@@ -34,12 +54,12 @@ def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
     measured.append(f"{len(done)} SLURM jobs on 3 nodes in {ended.seconds:.0f} s")
 
 
-def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_path, measured):
-    run = local.copy(tmp_path / "memory", without="train")
+def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, undisturbed, tmp_path, measured):
+    run = undisturbed.copy(tmp_path / "memory", without="train")
     little = ("--set-resources", "train_member:mem_mb=350 * attempt")
     ended = run.call(*ON_SLURM, *little, cores=4)
     assert ended.status == 0, ended.text
-    assert run.budgets() == local.budgets()
+    assert run.budgets() == undisturbed.budgets()
     measured.append(f"survived: a job killed for memory, {ended.seconds:.0f} s in all")
     done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
     assert ["350M", "FAILED"] in [[row[2], row[0]] for row in done]
@@ -47,9 +67,9 @@ def test_a_job_killed_for_memory_is_given_more(slurm, jobs_before, local, tmp_pa
 
 
 def test_jobs_of_a_node_that_goes_down_run_again_on_others(
-    slurm, jobs_before, local, tmp_path, measured
+    slurm, jobs_before, undisturbed, tmp_path, measured
 ):
-    run = local.copy(tmp_path / "node", without="train")
+    run = undisturbed.copy(tmp_path / "node", without="train")
     process = run.start(*ON_SLURM, cores=4)
     node = ""
     while not node and process.poll() is None:
@@ -58,7 +78,94 @@ def test_jobs_of_a_node_that_goes_down_run_again_on_others(
     slurm("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     ended = run.finish(process)
     assert ended.status == 0, ended.text
-    assert run.budgets() == local.budgets()
+    assert run.budgets() == undisturbed.budgets()
     measured.append(f"survived: a node taken down, {ended.seconds:.0f} s in all")
     states = {row[0] for n, row in jobs(slurm).items() if n not in jobs_before}
     assert "NODE_FAIL" in states or "Restarts=1" in slurm("scontrol", "show", "job")
+
+
+def test_a_training_at_its_time_limit_goes_on_from_its_last_epoch(
+    slurm, jobs_before, undisturbed, tmp_path, measured
+):
+    checkpoint = "results/test/models/emission/00/checkpoint.pt"
+    n_steps = steps_in(undisturbed, seconds=240)
+    long = ("--config", f"train={{n_steps: {n_steps}, patience: {n_steps}}}")
+    at_once = undisturbed.copy(tmp_path / "at_once", without="train")
+    ended = at_once.call(*long, targets=[checkpoint])
+    assert ended.status == 0, ended.text
+
+    run = undisturbed.copy(tmp_path / "limit", without="train")
+    a_minute = ("--set-resources", "train_member:runtime=1 + 60 * (attempt - 1)")
+    again = run.call(*ON_SLURM, *a_minute, *long, cores=4, targets=[checkpoint])
+    assert again.status == 0, again.text
+    states = [row[0] for n, row in jobs(slurm).items() if n not in jobs_before]
+    assert states == ["TIMEOUT", "COMPLETED"]
+    assert "goes on after step" in run.log("train_member")
+    assert (run.folder / checkpoint).read_bytes() == (at_once.folder / checkpoint).read_bytes()
+    lost = again.seconds - ended.seconds
+    measured.append(f"survived: a time limit of one minute, {lost:.0f} s lost of {n_steps} steps")
+
+
+def steps_in(run, *, seconds):
+    """Steps of training that take so long here, from the log of a run; whole epochs of 20."""
+    log = (run.results / "logs/train_member/emission_00.log").read_text()
+    stamps = re.findall(r"(?m)^(\S+ \S+) .*/40 steps", log)
+    first, last = (pd.Timestamp(stamps[i].replace(",", ".")) for i in (0, -1))
+    per_epoch = (last - first).total_seconds() / (len(stamps) - 1)
+    return 20 * round(seconds / per_epoch)
+
+
+WAITING = """
+rule all:
+    input: expand("done/{n}", n=range(500))
+rule wait:
+    output: "done/{n}"
+    shell: "touch {output}"
+"""
+COUNTED = """#!/bin/sh
+date +%s >> {calls}
+exec {squeue} "$@"
+"""
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """File with a line for each call of squeue that Snakemake makes."""
+    counted, path = tmp_path / "bin/squeue", tmp_path / "calls"
+    counted.parent.mkdir()
+    counted.write_text(COUNTED.format(calls=path, squeue=shutil.which("squeue")))
+    counted.chmod(0o755)
+    path.touch()
+    monkeypatch.setenv("PATH", f"{counted.parent}:{os.environ['PATH']}")
+    return path
+
+
+@pytest.fixture
+def held(slurm):
+    """Jobs are taken and none begins."""
+    slurm("scontrol", "update", "partitionname=cpu", "state=down")
+    yield
+    slurm("scancel", "--user", "root")
+    slurm("scontrol", "update", "partitionname=cpu", "state=up")
+
+
+def test_five_hundred_jobs_in_the_queue_cost_three_questions_a_minute_at_most(
+    slurm, jobs_before, calls, held, tmp_path, measured
+):
+    (tmp_path / "Snakefile").write_text(WAITING)
+    run = Run(tmp_path / "many")
+    process = run.start(
+        *PROFILE, "--jobs", "500", snakefile=tmp_path / "Snakefile", targets=["all"], cores=4
+    )
+    while len(set(jobs(slurm)) - jobs_before) < 500 and process.poll() is None:
+        time.sleep(2)
+    submitted, n_before = time.monotonic() - process.began, len(calls.read_text().split())
+    time.sleep(120)
+    n_calls = len(calls.read_text().split()) - n_before
+    states = {row[0] for n, row in jobs(slurm).items() if n not in jobs_before}
+    process.send_signal(signal.SIGINT)
+    ended = run.finish(process)
+    assert ended.status != 0
+    assert states == {"PENDING"}, ended.text
+    assert 1 <= n_calls <= 6
+    measured.append(f"500 jobs submitted in {submitted:.0f} s, then {n_calls / 2:g} calls a minute")

@@ -1,18 +1,8 @@
-"""One undisturbed run that every fault begins from, and the table of what was survived."""
+"""What every fault begins from and comes to, and the table of what was survived."""
 
 import pytest
-from factories_runs import Run
 
 SURVIVED = []
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    """The tiny world from end to end; its budgets are what every broken run must come to."""
-    run = Run(tmp_path_factory.mktemp("undisturbed"))
-    ended = run.call(cores=2)
-    assert ended.status == 0, ended.text
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,17 @@ from pathlib import Path
 from chamnet.config import parse_config
 from chamnet.data.source_files import expand_paths
 from chamnet.errors import ConfigError, InputError
-from chamnet.provenance import changed_since, digest_of_code, digest_of_listing
+from chamnet.provenance import (
+    changed_since,
+    digest_of_code,
+    digest_of_listing,
+    hide_credentials,
+)
 
 try:
     options = parse_config(config)
 except ConfigError as error:
-    raise WorkflowError(f"config: {error}")
+    raise WorkflowError(hide_credentials(f"config: {error}"))
 
 RUN = options.run.name
 
@@ -106,7 +111,9 @@ def listing(*paths):
             try:
                 found[str(path)] = digest_of_listing(path)
             except FileNotFoundError as error:
-                raise WorkflowError(f"config: {error}, named in the configuration")
+                raise WorkflowError(
+                    hide_credentials(f"config: {error}, named in the configuration")
+                )
     return found
 
 
@@ -119,7 +126,7 @@ def driver_files(year):
     try:
         return own + expand_paths(drivers.paths, years=[int(year)])
     except InputError as error:
-        raise WorkflowError(f"config: {error}")
+        raise WorkflowError(hide_credentials(f"config: {error}"))
 
 
 def moment():
@@ -179,6 +186,38 @@ def daily_maps():
         run=RUN,
         target=options.run.targets,
         year=years,
+    )
+
+
+def sources():
+    """Paths of all that the user brought."""
+    inputs, budget = options.attributes, options.budget
+    paths = [
+        *options.drivers.paths,
+        *(inputs.land_cover, inputs.land_fraction),
+        *(source.path for source in [*inputs.sources, *options.wetlands.sources]),
+        *(options.towers.folder, options.towers.sites, options.towers.licences),
+        *(options.chambers.path, options.chambers.normals),
+        *(budget.gcp_mask, budget.gcp_workbook),
+        *(file.path for file in budget.region_files),
+    ]
+    return [str(path) for path in dict.fromkeys(paths) if path]
+
+
+def recorded():
+    """What the record of a run names: its products, networks and fluxes."""
+    return expand(
+        [
+            *(f"results/{{run}}/{product}" for product in products()),
+            "results/{run}/budget.nc",
+            "results/{run}/models/{target}/calibration.json",
+            "results/{run}/models/{target}/{member}/checkpoint.pt",
+            "results/{run}/fluxes/{target}/{year}.json",
+        ],
+        run=RUN,
+        target=options.run.targets,
+        member=members(),
+        year=predicted_years(),
     )
 
 

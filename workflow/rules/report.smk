@@ -157,3 +157,32 @@ rule write_report:
         "Writing the page"
     script:
         "../scripts/write_report.py"
+
+
+rule write_provenance:
+    input:
+        products=recorded(),
+        observations=expand(
+            "results/{{run}}/observations/{target}.json", target=options.run.targets
+        ),
+    output:
+        record="results/{run}/provenance.json",
+        crate="results/{run}/ro-crate-metadata.json",
+    log:
+        "results/{run}/logs/write_provenance.log",
+    benchmark:
+        "results/{run}/benchmarks/write_provenance.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        sources=sources(),
+        config=options.model_dump(mode="json"),
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.crate"),
+    message:
+        "Writing what the run was made from"
+    script:
+        "../scripts/write_provenance.py"

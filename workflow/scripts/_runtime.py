@@ -3,15 +3,23 @@
 import logging
 import sys
 
-from chamnet.provenance import digest_of_file, digest_of_values
+from chamnet.provenance import digest_of_file, digest_of_values, hide_credentials
+
+
+class Formatter(logging.Formatter):
+    """Formats records and traces without the credentials that a path or message may hold."""
+
+    def format(self, record):
+        """Line of a record."""
+        return hide_credentials(super().format(record))
 
 
 def start_logging(job):
     """Send records and an uncaught error to the rule's log file, and records to the console."""
     to_file = logging.FileHandler(job.log[0], mode="w")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_console = logging.StreamHandler()
-    to_console.setFormatter(logging.Formatter("  %(message)s"))
+    to_console.setFormatter(Formatter("  %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_console], force=True)
     for noisy in ("fontTools", "matplotlib", "distributed"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,13 @@
+"""What tests of several folders share."""
+
+import pytest
+from factories_runs import Run
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The tiny world from end to end; its budgets are what every broken run must come to."""
+    run = Run(tmp_path_factory.mktemp("undisturbed"))
+    ended = run.call(cores=2)
+    assert ended.status == 0, ended.text
+    return run
