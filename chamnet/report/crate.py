@@ -74,7 +74,7 @@ def write_provenance(
     newest = max(Path(path).stat().st_mtime for path in products)
     date = dt.datetime.fromtimestamp(newest, tz=dt.UTC).isoformat(timespec="seconds")
     graph = [
-        *_describe_crate(run, synthetic, date, made=made, cited=cited),
+        *_describe_crate(run, synthetic, date, parts=[*made, *brought], cited=cited),
         *_describe_action(date, made=made, brought=brought),
         {
             "@id": "#options",
@@ -98,7 +98,7 @@ def _describe_crate(
     synthetic: bool,
     date: str,
     *,
-    made: Sequence[Mapping[str, Any]],
+    parts: Sequence[Mapping[str, Any]],
     cited: Sequence[str],
 ) -> list[dict[str, Any]]:
     about = "Maps and budgets of methane emission and consumption of the land surface"
@@ -109,7 +109,7 @@ def _describe_crate(
         "description": about + (", of SYNTHETIC inputs" if synthetic else ""),
         "datePublished": date,
         "license": {"@id": "#licence"},
-        "hasPart": _refer(made),
+        "hasPart": _refer(parts),
         "mentions": [{"@id": "#run"}],
         "citation": [{"@id": doi} for doi in cited],
     }
