@@ -1,12 +1,10 @@
 """The run as SLURM jobs on several nodes: the same budgets, bit for bit, and bounded questions."""
 
 import os
-import re
 import shutil
 import signal
 import time
 
-import pandas as pd
 import pytest
 from factories_runs import ROOT, Run
 
@@ -25,19 +23,6 @@ def jobs(slurm):
 @pytest.fixture
 def jobs_before(slurm):
     return set(jobs(slurm))
-
-
-@pytest.mark.fault_ci
-def test_the_last_stages_as_slurm_jobs_give_the_budgets_of_a_local_run(
-    slurm, jobs_before, undisturbed, tmp_path, measured
-):
-    run = undisturbed.copy(tmp_path / "stages", without="predict")
-    ended = run.call(*ON_SLURM, cores=4)
-    assert ended.status == 0, ended.text
-    assert run.budgets() == undisturbed.budgets()
-    done = [row for n, row in jobs(slurm).items() if n not in jobs_before]
-    assert {row[0] for row in done} == {"COMPLETED"}
-    measured.append(f"the last stages: {len(done)} SLURM jobs in {ended.seconds:.0f} s")
 
 
 def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
@@ -82,37 +67,6 @@ def test_jobs_of_a_node_that_goes_down_run_again_on_others(
     measured.append(f"survived: a node taken down, {ended.seconds:.0f} s in all")
     states = {row[0] for n, row in jobs(slurm).items() if n not in jobs_before}
     assert "NODE_FAIL" in states or "Restarts=1" in slurm("scontrol", "show", "job")
-
-
-def test_a_training_at_its_time_limit_goes_on_from_its_last_epoch(
-    slurm, jobs_before, undisturbed, tmp_path, measured
-):
-    checkpoint = "results/test/models/emission/00/checkpoint.pt"
-    n_steps = steps_in(undisturbed, seconds=240)
-    long = ("--config", f"train={{n_steps: {n_steps}, patience: {n_steps}}}")
-    at_once = undisturbed.copy(tmp_path / "at_once", without="train")
-    ended = at_once.call(*long, targets=[checkpoint])
-    assert ended.status == 0, ended.text
-
-    run = undisturbed.copy(tmp_path / "limit", without="train")
-    a_minute = ("--set-resources", "train_member:runtime=1 + 60 * (attempt - 1)")
-    again = run.call(*ON_SLURM, *a_minute, *long, cores=4, targets=[checkpoint])
-    assert again.status == 0, again.text
-    states = [row[0] for n, row in jobs(slurm).items() if n not in jobs_before]
-    assert states == ["TIMEOUT", "COMPLETED"]
-    assert "goes on after step" in run.log("train_member")
-    assert (run.folder / checkpoint).read_bytes() == (at_once.folder / checkpoint).read_bytes()
-    lost = again.seconds - ended.seconds
-    measured.append(f"survived: a time limit of one minute, {lost:.0f} s lost of {n_steps} steps")
-
-
-def steps_in(run, *, seconds):
-    """Steps of training that take so long here, from the log of a run; whole epochs of 20."""
-    log = (run.results / "logs/train_member/emission_00.log").read_text()
-    stamps = re.findall(r"(?m)^(\S+ \S+) .*/40 steps", log)
-    first, last = (pd.Timestamp(stamps[i].replace(",", ".")) for i in (0, -1))
-    per_epoch = (last - first).total_seconds() / (len(stamps) - 1)
-    return 20 * round(seconds / per_epoch)
 
 
 WAITING = """
