@@ -69,7 +69,7 @@ def write_provenance(
     """
     root = Path(out).parent
     made = [_describe_product(Path(path), root) for path in products]
-    brought = [_describe_source(Path(path), root) for path in sources]
+    brought = [_describe_source(str(path), root) for path in sources]
     cited = sorted(set(_read_dois(observations)))
     newest = max(Path(path).stat().st_mtime for path in products)
     date = dt.datetime.fromtimestamp(newest, tz=dt.UTC).isoformat(timespec="seconds")
@@ -171,7 +171,13 @@ def _describe_product(path: Path, root: Path) -> dict[str, Any]:
     return _describe_file(path, _relative(path, root))
 
 
-def _describe_source(path: Path, root: Path) -> dict[str, Any]:
+def _describe_source(source: str, root: Path) -> dict[str, Any]:
+    """Entity of a file or folder; of an address or pattern only what the options say."""
+    path = Path(source)
+    if not path.exists():
+        shown = hide_credentials(source)
+        name = urllib.parse.quote(shown, safe=":/?=&%*")
+        return {"@id": name, "@type": "File", "name": shown, "description": "not digested"}
     inside = path.resolve().is_relative_to(root.resolve())
     name = _relative(path, root) if inside else path.resolve().as_uri()
     if path.is_file() and path.stat().st_size <= LARGE_BYTES:

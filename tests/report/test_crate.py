@@ -32,7 +32,7 @@ def written(tmp_path):
         crate=root / "ro-crate-metadata.json",
         products=[root / "global_budget.csv", maps],
         observations=[places],
-        sources=[str(tmp_path / "wetlands.nc"), str(tmp_path / "towers")],
+        sources=[str(tmp_path / "wetlands.nc"), str(tmp_path / "towers"), "s3://a:b@c/{year}*.nc"],
         config={"drivers": {"paths": ["s3://key:very-secret@bucket/era5.zarr"]}},
         run="tiny run",
         synthetic=True,
@@ -85,6 +85,7 @@ def test_inputs_outside_of_the_run_are_named_by_their_address_and_digest(written
     folder = Path(root).parents[1]
     assert entities[(folder / "wetlands.nc").as_uri()]["contentSize"] == "3"
     assert entities[(folder / "towers").as_uri() + "/"]["@type"] == "Dataset"
+    assert entities["s3://***@c/%7Byear%7D*.nc"]["name"] == "s3://***@c/{year}*.nc"
 
 
 def test_the_papers_of_the_places_are_cited_once(written):
