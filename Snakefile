@@ -31,6 +31,7 @@ localrules:
     global_budget,
     maps,
     preview,
+    exports,
     prior,
     skill,
 
@@ -56,6 +57,11 @@ rule prior:
             run=RUN,
             target=options.run.targets,
         ),
+
+
+rule exports:
+    input:
+        expand("results/{run}/exports/exports.json", run=RUN),
 
 
 rule skill:

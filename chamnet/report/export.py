@@ -1,5 +1,6 @@
 """Published maps as one NetCDF file, for tools that do not read Zarr."""
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,12 @@ import xarray as xr
 
 from chamnet.data.store import open_store
 from chamnet.errors import InputError
+
+KEPT_ENCODING = ("units", "calendar", "dtype", "bounds", "grid_mapping", "cell_measures")
+SHARED = ("standard_name", "units", "long_name")  # of a coordinate and its bounds
+PACKED = {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)}
+TIME_UNITS = "days since 1850-01-01"
+UNNAMED = "ch4_net_flux"  # has no standard name in the CF table
 
 
 def export_netcdf(
@@ -26,7 +33,8 @@ def export_netcdf(
     ----------
     store : ``maps.zarr`` or its manifest
     first_year, last_year : years, both included; None for the first, the last of the store
-    variables : names; None takes all
+    variables : names; None takes all that ACDD can describe: the net flux, for which the CF
+        table has no standard name, is left out (it is emission less consumption)
 
     Raises
     ------
@@ -45,11 +53,12 @@ def export_netcdf(
             f"{int(year[-1])}"
         )
     chosen = maps.isel(time=np.flatnonzero(keep.values))
-    chosen = chosen[list(variables)] if variables else chosen
+    described = [n for n in maps.data_vars if not str(n).startswith(UNNAMED)]
+    chosen = chosen.drop_vars(set(maps.data_vars) - set(variables or described))  # keeps bounds
     chosen = _labels_apart(chosen)
     times = chosen["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").values
     chosen.attrs |= {"time_coverage_start": str(times[0]), "time_coverage_end": str(times[-1])}
-    return _write_netcdf(chosen, Path(path))
+    return write_netcdf(chosen, Path(path))
 
 
 def _labels_apart(data: xr.Dataset) -> xr.Dataset:
@@ -60,22 +69,35 @@ def _labels_apart(data: xr.Dataset) -> xr.Dataset:
     return data.drop_vars("extent").assign_coords(extent_name=labels)
 
 
-def _write_netcdf(data: xr.Dataset, path: Path) -> Path:
+def _describe_bounds(data: xr.Dataset) -> None:
+    """Give bounds the attributes of what they bound, as ACDD asks for."""
+    for name in list(data.coords):
+        bounds = data[name].attrs.get("bounds", data[name].encoding.get("bounds"))
+        if bounds in data.variables:
+            attrs = {k: v for k, v in data[name].attrs.items() if k in SHARED}
+            data[bounds].attrs |= attrs | {"coverage_content_type": "coordinate"}
+
+
+def write_netcdf(data: xr.Dataset, path: Path) -> Path:
+    """Write a data set as one NetCDF file that is whole or not there; its path."""
+    data = data.copy()
+    _describe_bounds(data)
+    data.attrs["date_created"] = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.parent.mkdir(parents=True, exist_ok=True)
-    encoding: dict[str, dict[str, Any]] = {
-        str(name): {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)}
-        for name in data.data_vars
-        if data[name].dtype.kind == "f"
-    }
+    encoding: dict[str, dict[str, Any]] = {}
     for name in data.variables:
-        data[name].encoding = {
-            k: v for k, v in data[name].encoding.items() if k in ("units", "calendar", "dtype")
-        }
         if "flag_values" in data[name].attrs:  # JSON gives them back in double precision
             data[name].attrs["flag_values"] = np.array(data[name].attrs["flag_values"], "float32")
+        held, attrs = data[name].encoding, data[name].attrs
+        kept = {k: held[k] for k in KEPT_ENCODING if k in held and k not in attrs}
+        data[name].encoding = {}
         if name in data.coords:
-            encoding.setdefault(str(name), {"_FillValue": None})
+            encoding[str(name)] = kept | {"_FillValue": None}
+        elif data[name].dtype.kind == "f":
+            encoding[str(name)] = kept | PACKED
+    for name in ("time", "time_bnds"):
+        encoding[name] |= {"units": TIME_UNITS, "calendar": "standard", "dtype": "int64"}
     try:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
         os.replace(temporary, path)

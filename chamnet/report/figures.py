@@ -245,8 +245,17 @@ def _draw_years(
     years = data["year"].values
     axes.fill_between(years, low, high, color=COLORS[target], alpha=0.2, linewidth=0)
     mean = annual.mean(["member", "extent"])
+    if len(years) == 1:  # a band of one year has no width
+        axes.vlines(years, low, high, color=COLORS[target], alpha=0.5, linewidth=3)
     style = {"color": COLORS[target], "linestyle": dash, "linewidth": 1.6}
-    axes.plot(years, mean, marker="" if label else "o", markersize=3, label=label or None, **style)
+    axes.plot(
+        years,
+        mean,
+        marker="" if label and len(years) > 1 else "o",
+        markersize=3,
+        label=label or None,
+        **style,
+    )
     axes.set_xticks(years[:: -(-len(years) // 5)])
     axes.set_axisbelow(True)
     axes.set_xlim(years[0] - 0.5, years[-1] + 0.5)

@@ -79,7 +79,12 @@ def _draw_map(axes: Axes, values: xr.DataArray, *, title: str, colors: str) -> N
         mesh, ax=axes, orientation="horizontal", shrink=0.75, aspect=32, pad=0.02
     )
     bar.set_label("mg CH$_4$ m$^{-2}$ d$^{-1}$, per area of cell", fontsize=6.5)
-    bar.set_ticks(levels, labels=[f"{level:g}" for level in levels], fontsize=6)
+    bar.set_ticks(
+        levels,
+        labels=[f"{level:g}" for level in levels],
+        fontsize=6,
+        rotation=45 if levels[0] < 0 else 0,
+    )
     bar.outline.set_visible(False)
 
 

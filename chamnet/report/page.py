@@ -77,6 +77,13 @@ CAPTIONS = {
     "maps": "Mean fluxes per area of cell over all years and wetland extents, and their spread "
     "over the members of the ensemble. Equal-area projection; classes are not evenly spaced where "
     "values span orders of magnitude.",
+    "hovmoller": "Fluxes of land cells by latitude and month, mean over years and wetland extents.",
+    "extents": "Wetland area and emission by latitude under each map of wetland extent; the legend "
+    "gives the totals.",
+    "applicability": "Where drivers and attributes of a cell lie inside those of the training "
+    "places. Fluxes elsewhere are extrapolated; their share of a budget is in the region table.",
+    "tower_fit": "Places that a member did not see: observed against predicted. A quick look, no "
+    "substitute for the cross-validation.",
     "seasons": "Mean seasonal cycles of the latitude bands, with 90 % intervals.",
     "series": "Annual budgets of the globe and of the latitude bands, with 90 % intervals; "
     "published ranges stand beside the years because their periods differ.",

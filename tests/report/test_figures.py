@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from factories_budget import make_run
 from matplotlib import image
 
 from chamnet.data.store import open_store
+from chamnet.report.evidence import plot_evidence, read_out_of_bag, zonal_means
 from chamnet.report.figures import (
     plot_budgets,
     plot_maps,
@@ -110,3 +112,42 @@ def test_colors_of_the_targets_differ_in_lightness_and_hue():
 )
 def test_regions_are_shown_in_words(name, shown):
     assert show_region(name) == shown
+
+
+def make_out_of_bag(path, *, seed):
+    rng = np.random.default_rng(seed)
+    observed = rng.lognormal(np.log(3e-10), 1, 300)
+    table = pd.DataFrame({"place": [f"P{i % 9}" for i in range(300)], "observed": observed})
+    table["predicted"] = observed * rng.lognormal(0, 0.3, 300)
+    days = np.arange(300)
+    table.assign(year=2011, month=-1, first=days, last=days).to_csv(path, index=False)
+    return path
+
+
+def test_what_the_budgets_rest_on_is_drawn_at_a_columns_width(store, tmp_path):
+    tables = [make_out_of_bag(tmp_path / f"{seed}.csv", seed=seed) for seed in (0, 1)]
+    names = ("hovmoller", "extents", "applicability", "tower_fit")
+    paths = plot_evidence(
+        maps=store,
+        out_of_bag={"emission": tables},
+        out={name: tmp_path / f"{name}.png" for name in names},
+        synthetic=True,
+    )
+    assert sorted({path.stem for path in paths}) == sorted(names)
+    assert all(image.imread(p).shape[1] == 700 for p in paths if p.suffix == ".png")
+
+
+def test_out_of_bag_windows_are_means_over_members_in_nmol(tmp_path):
+    tables = [make_out_of_bag(tmp_path / f"{seed}.csv", seed=seed) for seed in (0, 1)]
+    found = read_out_of_bag(tables)
+    raw = [pd.read_csv(path)["observed"].mean() for path in tables]
+    assert len(found) == 300
+    assert found["observed"].mean() == pytest.approx(np.mean(raw) / 1.60425e-11, rel=1e-6)
+
+
+def test_zonal_means_are_those_of_land_in_mg_a_day(store):
+    data = open_store(store)
+    zonal = zonal_means(data, "ch4_consumption")
+    january = data["ch4_consumption"].sel(time=["2011-01-01", "2012-01-01"])
+    expected = january.mean(["time", "extent", "longitude"]) * 86_400e6
+    np.testing.assert_allclose(zonal[0], expected, rtol=1e-5)

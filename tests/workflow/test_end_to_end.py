@@ -23,7 +23,8 @@ def run(tmp_path_factory):
     def snakemake(*options):
         command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "4"]
         command += ["--directory", str(folder), "--configfile", str(ROOT / "config/test.yaml")]
-        command += [*options, "--", "global_budget"]
+        targets = ["--", "exports"] if "exports" in options else ["--", "global_budget"]
+        command += [*(option for option in options if option != "exports"), *targets]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     snakemake.folder = folder / "results/test"
@@ -113,6 +114,16 @@ def run_example(index, **folders):
 def test_the_maps_of_the_readme_can_be_drawn(run, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     assert float(run_example(0, demo=run.folder)["tg"].sum()) > 0
+
+
+def test_exports_and_snakemakes_own_report_can_be_asked_for(run):
+    done = run("exports")
+    folder = run.folder / "exports"
+    assert (folder / "stac_item.json").exists(), done.stdout + done.stderr
+    page = run.folder / "snakemake_report.html"
+    done = run("--report", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Hovmoller" in page.read_text() or "hovmoller" in page.read_text()
 
 
 def test_the_functions_of_the_readme_do_what_the_rules_do(run, tmp_path):

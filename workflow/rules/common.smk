@@ -93,6 +93,14 @@ def by_target(paths):
     return parts
 
 
+def by_model(paths):
+    """Paths of files of members, by the target whose members they are."""
+    parts = {target: [] for target in options.run.targets}
+    for path in paths:
+        parts[Path(path).parts[-3]].append(str(path))
+    return parts
+
+
 def listing(*paths):
     """Digest of the files of a source, so that a change in one of them reruns a rule.
 

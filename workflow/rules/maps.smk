@@ -57,3 +57,26 @@ rule build_applicability:
         "Comparing cells with the places of {wildcards.target}"
     script:
         "../scripts/build_applicability.py"
+
+
+rule export_maps:
+    input:
+        maps="results/{run}/maps.json",
+    output:
+        manifest="results/{run}/exports/exports.json",
+    log:
+        "results/{run}/logs/export_maps.log",
+    benchmark:
+        "results/{run}/benchmarks/export_maps.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        variables=options.exports.variables,
+        code=digest_of_code("chamnet.report.rasters"),
+    message:
+        "Exporting the maps as NetCDF and GeoTIFF"
+    script:
+        "../scripts/export_maps.py"

@@ -110,6 +110,58 @@ rule plot_maps:
         "../scripts/plot_maps.py"
 
 
+rule plot_evidence:
+    input:
+        maps="results/{run}/maps.json",
+        out_of_bag=expand(
+            "results/{{run}}/models/{target}/{member}/out_of_bag.csv",
+            target=options.run.targets,
+            member=members(),
+        ),
+    output:
+        hovmoller=report(
+            "results/{run}/figures/hovmoller.png",
+            caption="../report/hovmoller.rst",
+            category="Figures",
+        ),
+        extents=report(
+            "results/{run}/figures/extents.png",
+            caption="../report/extents.rst",
+            category="Figures",
+        ),
+        applicability=report(
+            "results/{run}/figures/applicability.png",
+            caption="../report/applicability.rst",
+            category="Figures",
+        ),
+        tower_fit=report(
+            "results/{run}/figures/tower_fit.png",
+            caption="../report/tower_fit.rst",
+            category="Figures",
+        ),
+        vectors=expand(
+            "results/{{run}}/figures/{name}.pdf",
+            name=["hovmoller", "extents", "applicability", "tower_fit"],
+        ),
+    log:
+        "results/{run}/logs/plot_evidence.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_evidence.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=800,
+        runtime=30,
+    params:
+        out_of_bag=lambda wildcards, input: by_model(input.out_of_bag),
+        synthetic=options.run.synthetic,
+        code=digest_of_code("chamnet.report.evidence"),
+    message:
+        "Drawing what the budgets rest on"
+    script:
+        "../scripts/plot_evidence.py"
+
+
 rule write_report:
     input:
         publication="results/{run}/publication.json",
@@ -119,7 +171,16 @@ rule write_report:
         csv="results/{run}/global_budget.csv",
         figures=expand(
             "results/{{run}}/figures/{name}.png",
-            name=["budgets", "maps", "seasons", "series"],
+            name=[
+                "budgets",
+                "maps",
+                "seasons",
+                "series",
+                "hovmoller",
+                "extents",
+                "applicability",
+                "tower_fit",
+            ],
         ),
         checks=checks(),
         calibrations=expand(
