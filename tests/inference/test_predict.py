@@ -2,10 +2,12 @@
 
 import errno
 import logging
+import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dask
@@ -140,6 +142,37 @@ def test_a_run_killed_half_way_goes_on_to_the_same_bits(world, tmp_path, caplog)
     assert re.search("goes on, [48] of 10 cells were finished before", caplog.text)
     assert files_of(store) == files_of(tmp_path / "2012.zarr")
     assert manifest.read_text() == expected.read_text()
+
+
+RUN = """
+import sys
+from pathlib import Path
+from factories_inference import World
+
+folder = Path(sys.argv[1])
+world = World(folder, folder / "cells.json", sorted(folder.glob("models/*/*.pt")), 10)
+print("ready", flush=True)
+world.predict(2012, years=[2011], store=sys.argv[2], daily=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(world, tmp_path):
+    whole, store = tmp_path / "whole" / "2012.zarr", tmp_path / "2012.zarr"
+    expected = world.predict(2012, years=[2011], store=whole, daily=True)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    command = [sys.executable, "-c", RUN, str(world.folder), str(store)]
+    for delay_s in np.linspace(0.05, 1.0, 8):
+        with subprocess.Popen(
+            command, env={"PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as job:
+            assert job.stdout.readline() == b"ready\n"
+            time.sleep(delay_s)
+            job.send_signal(signal.SIGKILL)
+    manifest = world.predict(2012, years=[2011], store=store, daily=True)
+    assert manifest.read_text() == expected.read_text()
+    assert files_of(store) == files_of(whole)
+    assert files_of(tmp_path / "2012_daily.zarr") == files_of(tmp_path / "whole/2012_daily.zarr")
 
 
 def test_finished_shards_are_not_computed_again(world, tmp_path, monkeypatch):
