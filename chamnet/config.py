@@ -26,6 +26,10 @@ from chamnet.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DEFAULTS_PATH = Path(__file__).parents[1] / "config" / "config.yaml"  # of the repository
 Mode = Literal["frozen", "rolling", "few_shot", "zero_shot"]
+Baseline = Literal[
+    "lstm", "lstm_history", "ea_lstm", "tcn", "transformer", "itransformer", "forest",
+    "climatology", "last_year", "class_month",
+]  # fmt: skip
 
 
 class RunConfig(Section):
@@ -246,12 +250,23 @@ class PredictConfig(Section):
 class SkillConfig(Section):
     """Cross-validation, under the target ``skill``."""
 
-    protocols: list[Literal["temporal", "spatial"]] = Field(
-        ["temporal", "spatial"], min_length=1, description="what is held out: later years, clusters"
+    protocols: list[Literal["temporal", "spatial", "simulated_temporal", "simulated_spatial"]] = (
+        Field(
+            ["temporal", "spatial"],
+            min_length=1,
+            description="what is held out: later years, clusters; of simulated places half the "
+            "years, blocks of 10 degrees",
+        )
     )
-    models: list[
-        Literal["chamnet", "lstm", "forest", "climatology", "last_year", "class_month"]
-    ] = Field(["chamnet", "lstm", "climatology"], min_length=1, description="models compared")
+    models: list[Baseline | Literal["chamnet"]] = Field(
+        ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
+    )
+    variants: dict[Name, dict[str, bool | int | float | str]] = Field(
+        {}, description="options of model and train by name; each scored as chamnet:<name>"
+    )
+    swap_history: bool = Field(
+        False, description="score CHAM-net also with another place's history, which must hurt"
+    )
     contexts: list[Mode] = Field(
         ["rolling", "few_shot", "zero_shot"], min_length=1, description="context modes scored"
     )

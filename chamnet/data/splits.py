@@ -32,11 +32,16 @@ class Split:
 
 
 def split_temporal(
-    place: np.ndarray, year: np.ndarray, *, has_score: np.ndarray | None = None, seed: int = 0
+    place: np.ndarray,
+    year: np.ndarray,
+    *,
+    has_score: np.ndarray | None = None,
+    seed: int = 0,
+    train_years: float = TRAIN_YEARS,
 ) -> Split:
     """Later years of each place tested, earlier ones trained on.
 
-    Of a place's sorted years u_0 .. u_{n-1}, those up to u[floor((n-1) * 6/7)] train and
+    Of a place's sorted years u_0 .. u_{n-1}, those up to u[floor((n-1) * share)] train and
     the later ones test; one of the training years, drawn by the seed, validates where
     there are two or more.
 
@@ -47,6 +52,7 @@ def split_temporal(
     has_score : (window,) bool
         Windows whose years count; None: all. Tower years without a measured day are no years.
     seed : of the draw of validation years
+    train_years : share of the span of years that trains
 
     Returns
     -------
@@ -64,7 +70,7 @@ def split_temporal(
         if years.size == 0:
             train |= is_here
             continue
-        last_train = years[int(np.floor((years.size - 1) * TRAIN_YEARS))]
+        last_train = years[int(np.floor((years.size - 1) * train_years))]
         held_out = _validation_year(years[years <= last_train], place=int(one), seed=seed)
         test |= is_here & (year > last_train)
         validation |= is_here & (year == held_out)
@@ -125,6 +131,29 @@ def assign_folds(
         fold_loads[lightest] += loads[one]
         fold_sizes[lightest] += 1
     return fold_of_cluster[index]
+
+
+def assign_blocks(latitude: np.ndarray, longitude: np.ndarray, *, block_deg: float) -> np.ndarray:
+    """Block of each place: places of one square of latitude and longitude share a number.
+
+    Parameters
+    ----------
+    latitude, longitude : (place,), degrees
+    block_deg : width of a block, degrees
+
+    Returns
+    -------
+    (place,) int
+
+    References
+    ----------
+    Roberts et al. (2017), Cross-validation strategies for data with temporal, spatial,
+    hierarchical, or phylogenetic structure, Ecography 40, 913-929, doi:10.1111/ecog.02881:
+    folds of random places let neighbors stand on both sides.
+    """
+    row = np.floor((np.asarray(latitude) + 90) / block_deg).astype(int)
+    column = np.floor((np.asarray(longitude) + 180) / block_deg).astype(int)
+    return np.unique(row * 10_000 + column, return_inverse=True)[1]
 
 
 def split_spatial(

@@ -16,15 +16,22 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from chamnet.data.windows import MEASURED, UNKNOWN_YEAR, PlaceData, open_place_data
+from chamnet.config import ModelConfig, TrainConfig
+from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import MODELS, MODES_OF_PROTOCOL, Fit, run_fit
+from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, Fit, run_fit
+from chamnet.evaluation.learned import NETWORKS
+from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
-from chamnet.evaluation.skill_figures import plot_observed_against_predicted, plot_series
+from chamnet.evaluation.skill_figures import (
+    plot_ablations,
+    plot_observed_against_predicted,
+    plot_series,
+)
 
 logger = logging.getLogger(__name__)
 
-SLOW_FIRST = ("chamnet", "lstm", "forest")
+SLOW_FIRST = ("chamnet", *NETWORKS, "forest")
 
 
 def cross_validate(
@@ -45,6 +52,8 @@ def cross_validate(
     n_members: int = 1,
     n_processes: int = 1,
     synthetic: bool = False,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    swap_history: bool = False,
 ) -> pd.DataFrame:
     """Scores of every model, protocol and context; writes skill.csv last.
 
@@ -55,7 +64,7 @@ def cross_validate(
     predictions_folder : gets ``<protocol>_<model>.parquet`` and ``fits/`` with what is kept
     figures_folder : gets ``<target>_<protocol>_<site>.png`` and ``<target>_<protocol>.png``;
         None draws none
-    protocols : temporal, spatial
+    protocols : see `chamnet.evaluation.protocols.PROTOCOLS`
     models : see `chamnet.evaluation.fits.MODELS`
     contexts : modes that are scored, each in its protocol
     n_folds : folds of clusters
@@ -66,6 +75,10 @@ def cross_validate(
     n_members : networks that are averaged in a fit
     n_processes : fits side by side
     synthetic : whether figures say that the data are
+    variants : options of ``model`` and ``train`` by the name of a variant of CHAM-net, which is
+        scored as ``chamnet:<name>``
+    swap_history : whether CHAM-net is also scored with the history of another place, as
+        ``chamnet:swapped_history``
 
     Returns
     -------
@@ -75,7 +88,8 @@ def cross_validate(
     ------
     ConfigError
         If a protocol leaves nothing to score, such as later years of observations without a
-        year, or has no context among those asked for.
+        year, or has no context among those asked for; if a model or a variant's option is
+        unknown.
     """
     fits = list(
         _plan_fits(
@@ -86,14 +100,20 @@ def cross_validate(
             n_folds=n_folds,
             seeds=range(seed, seed + n_seeds),
             options={"model": dict(model), "train": dict(train), "n_members": n_members},
+            variants=variants or {},
+            swap_history=swap_history,
         )
     )
     kept = _run_all(fits, Path(predictions_folder) / "fits", threads, n_processes)
-    predictions = pd.concat([pd.read_csv(path) for path in kept], ignore_index=True)
+    predictions = pd.concat([pd.read_parquet(path) for path in kept], ignore_index=True)
     _write_predictions(predictions, Path(predictions_folder))
     if figures_folder is not None:
         _plot_all(fits, kept, predictions, observations, Path(figures_folder), synthetic)
     table = score_predictions(predictions)
+    if figures_folder is not None:
+        for target, part in table.groupby("target"):
+            path = Path(figures_folder) / f"{target}_ablations.png"
+            plot_ablations(part, path, title=str(target), synthetic=synthetic)
     write_skill(table, out)
     _log_headlines(table)
     return table
@@ -108,18 +128,22 @@ def _plan_fits(
     n_folds: int,
     seeds: Sequence[int],
     options: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]],
+    swap_history: bool,
 ) -> Iterator[Fit]:
     """Every fit, the long ones first so that processes end together."""
     unknown = sorted(set(models) - set(MODELS))
     if unknown:
         raise ConfigError(f"skill.models {unknown}, expected some of {list(MODELS)}")
+    of_model = {name: options for name in models}
+    if CHAMNET in of_model:
+        of_model[CHAMNET] = {**options, "swap_history": swap_history}
+    of_model |= {f"{CHAMNET}:{n}": vary_options(options, n, v) for n, v in variants.items()}
     fits = []
     for target, manifest in observations.items():
         data = open_place_data(manifest)
         for protocol in protocols:
-            _check_protocol(protocol, data, contexts)
-            n_clusters = np.unique(data.cluster).size
-            folds = range(min(n_folds, n_clusters)) if protocol == "spatial" else range(1)
+            folds = _folds(protocol, data, contexts, n_folds)
             fits += [
                 Fit(
                     observations=str(manifest),
@@ -130,32 +154,55 @@ def _plan_fits(
                     n_folds=len(folds),
                     seed=seed,
                     contexts=tuple(contexts),
-                    options=options,
+                    options=own,
                 )
-                for name in models
+                for name, own in of_model.items()
                 for seed in seeds
                 for fold in folds
             ]
     rank = {name: index for index, name in enumerate(SLOW_FIRST)}
-    yield from sorted(fits, key=lambda fit: rank.get(fit.model, len(rank)))
+    yield from sorted(fits, key=lambda fit: rank.get(fit.kind, len(rank)))
 
 
-def _check_protocol(protocol: str, data: PlaceData, contexts: Sequence[str]) -> None:
-    known = MODES_OF_PROTOCOL.get(protocol)
-    if known is None:
-        raise ConfigError(f"skill.protocols {protocol!r}, expected {list(MODES_OF_PROTOCOL)}")
-    if not set(known) & set(contexts):
-        raise ConfigError(
-            f"skill.contexts {list(contexts)} has none of {list(known)}, "
-            f"which the {protocol} protocol needs"
-        )
-    measured = data.windows[data.windows["quality"] == MEASURED]
-    dated = measured[measured["year"] != UNKNOWN_YEAR]
-    if protocol == "temporal" and not (dated.groupby("place")["year"].nunique() > 1).any():
-        raise ConfigError(
-            f"skill.protocols: the temporal one needs a place with two measured years, but the "
-            f"{data.n_places} places of {data.target} have none; use the spatial one"
-        )
+def vary_options(
+    options: Mapping[str, Any], name: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options of a variant of CHAM-net: those of the run, some of them changed.
+
+    Parameters
+    ----------
+    options : ``model`` and ``train``, as plain values, and others
+    name : of the variant
+    changes : options of either, by their names in it
+
+    Raises
+    ------
+    ConfigError
+        If neither has an option of that name, or the name is that of the swapped history.
+    """
+    if name == SWAPPED:
+        raise ConfigError(f"skill.variants.{name}: the name is taken, see skill.swap_history")
+    varied = {**options, "model": dict(options["model"]), "train": dict(options["train"])}
+    for option, value in changes.items():
+        sections = {"model": ModelConfig, "train": TrainConfig}
+        holder = next((n for n, one in sections.items() if option in one.model_fields), None)
+        if holder is None:
+            raise ConfigError(
+                f"skill.variants.{name}: unknown option {option!r}, expected one of model "
+                f"({', '.join(ModelConfig.model_fields)}) or of train"
+            )
+        varied[holder][option] = value
+    return varied
+
+
+def _folds(protocol: str, data: PlaceData, contexts: Sequence[str], n_folds: int) -> range:
+    """Folds of a protocol, one where years are held out; refuses what leaves nothing to score."""
+    rules = PROTOCOLS.get(protocol)
+    if rules is None:
+        raise ConfigError(f"skill.protocols {protocol!r}, expected {list(PROTOCOLS)}")
+    rules.check(protocol, data, tuple(contexts))
+    n_clusters = np.unique(rules.prepare(data).cluster).size
+    return range(min(n_folds, n_clusters)) if rules.is_spatial else range(1)
 
 
 def _run_all(fits: Sequence[Fit], folder: Path, threads: int, n_processes: int) -> list[Path]:
@@ -187,9 +234,10 @@ class _Progress:
 
 def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:
     for (protocol, model), part in predictions.groupby(["protocol", "model"]):
-        temporary = folder / f".{protocol}_{model}.{os.getpid()}.tmp"
+        name = f"{protocol}_{model}".replace(":", "_")
+        temporary = folder / f".{name}.{os.getpid()}.tmp"
         part.reset_index(drop=True).to_parquet(temporary, index=False)
-        os.replace(temporary, folder / f"{protocol}_{model}.parquet")
+        os.replace(temporary, folder / f"{name}.parquet")
 
 
 def _plot_all(
@@ -205,7 +253,7 @@ def _plot_all(
         data = open_place_data(manifest)
         for protocol in dict.fromkeys(fit.protocol for fit in fits):
             chosen = [
-                (dataclasses.replace(fit), path.with_name(path.name.replace(".csv.gz", ".npz")))
+                (dataclasses.replace(fit), path.with_suffix(".npz"))
                 for fit, path in zip(fits, kept, strict=True)
                 if (fit.target, fit.protocol, fit.seed) == (target, protocol, first_seed)
             ]

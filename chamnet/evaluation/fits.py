@@ -15,37 +15,43 @@ import numpy as np
 import pandas as pd
 
 from chamnet.data.normalization import Normalization
-from chamnet.data.splits import Split, assign_folds, has_earlier_year, split_spatial, split_temporal
-from chamnet.data.windows import (
-    MEASURED,
-    UNKNOWN_YEAR,
-    PlaceData,
-    build_window_means,
-    open_place_data,
+from chamnet.data.splits import Split
+from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
+from chamnet.evaluation.learned import NETWORKS, fit_baseline, read_settings
+from chamnet.evaluation.protocols import (
+    PROTOCOLS,
+    Protocol,
+    is_measured,
+    training_part,
+    training_years,
 )
 from chamnet.evaluation.skill import build_predictions
+from chamnet.evaluation.swapped import swap_histories
+from chamnet.inference.places import predict_places
 from chamnet.model.baselines.class_month import ClassMonth
 from chamnet.model.baselines.climatology import Climatology, predict_from_earlier_years
 from chamnet.model.baselines.forest import Forest
 from chamnet.model.baselines.last_year import LastYear
-from chamnet.model.baselines.lstm import LSTM
+from chamnet.model.checkpoint import Member
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
 from chamnet.training.member import fit_member
 from chamnet.training.restoration import fit_mean_factor
 
 logger = logging.getLogger(__name__)
 
-MODES_OF_PROTOCOL = {"temporal": ("frozen", "rolling"), "spatial": ("few_shot", "zero_shot")}
 NO_CONTEXT = "none"
+CHAMNET = "chamnet"
+SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
 CODE_OF_MODEL = {
-    "chamnet": ("chamnet.training.member", "chamnet.model.places"),
-    "lstm": ("chamnet.model.baselines.lstm", "chamnet.training.restoration"),
+    CHAMNET: ("chamnet.training.member", "chamnet.model.places", "chamnet.evaluation.swapped"),
+    **{name: (NETWORKS[name].__module__, "chamnet.training.loop") for name in NETWORKS},
     "forest": ("chamnet.model.baselines.forest",),
     "climatology": ("chamnet.model.baselines.climatology",),
     "last_year": ("chamnet.model.baselines.last_year",),
     "class_month": ("chamnet.model.baselines.class_month",),
 }
 MODELS = tuple(CODE_OF_MODEL)
+Fluxes = dict[tuple[str, str], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +62,14 @@ class Fit:
     ----------
     observations : manifest of a target's observations
     target : emission or consumption
-    protocol : temporal or spatial
-    model : one of ``MODELS``
-    fold : of the clusters; 0 in the temporal protocol
+    protocol : a key of ``PROTOCOLS``
+    model : one of ``MODELS``, or ``chamnet:<variant>``
+    fold : of the clusters; 0 where years are held out
     n_folds : folds of the clusters
     seed : of folds, weights and draws
     contexts : modes that are predicted in
-    options : plain values: ``model`` and ``train`` of the network, ``n_members``
+    options : plain values: ``model`` and ``train`` of the network, ``n_members``; of CHAM-net
+        ``swap_history`` too
     """
 
     observations: str
@@ -78,16 +85,33 @@ class Fit:
     @property
     def name(self) -> str:
         """Words for the log."""
-        part = f" fold {self.fold + 1}/{self.n_folds}" if self.protocol == "spatial" else ""
+        part = f" fold {self.fold + 1}/{self.n_folds}" if self.rules.is_spatial else ""
         return f"{self.target} {self.protocol} {self.model}{part} seed {self.seed}"
+
+    @property
+    def rules(self) -> Protocol:
+        """What its protocol holds out."""
+        return PROTOCOLS[self.protocol]
+
+    @property
+    def kind(self) -> str:
+        """The model, whatever its variant."""
+        return self.model.split(":")[0]
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Modes of the protocol that were asked for; training is judged in the last one."""
+        return tuple(mode for mode in self.rules.modes if mode in self.contexts)
 
     @property
     def digest(self) -> str:
         """Digest of data, options and code that the predictions follow from."""
         values = dataclasses.asdict(self) | {"observations": None}
         content = read_json(self.observations)
-        code = digest_of_code("chamnet.data.splits", *CODE_OF_MODEL[self.model])
+        code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
+        if self.kind in NETWORKS:
+            code += repr(read_settings(self.kind))
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 
@@ -106,22 +130,24 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
         Table of predictions, one row a scored window and context (see `build_predictions`);
         beside it ``.npz`` with the daily fluxes of the places and years that were scored.
     """
-    path = Path(folder) / f"{fit.digest}.csv.gz"
+    path = Path(folder) / f"{fit.digest}.parquet"
     if path.exists():
         return path
-    data = open_place_data(fit.observations)
-    fluxes, scored = predict_held_out(fit, data, threads=threads)
+    fluxes, scored = predict_held_out(fit, open_place_data(fit.observations), threads=threads)
     tables = [
-        build_predictions(scored, build_window_means(flux, scored)).assign(context=context)
-        for context, flux in fluxes.items()
+        build_predictions(scored, build_window_means(flux, scored)).assign(
+            model=model, context=context
+        )
+        for (model, context), flux in fluxes.items()
     ]
     table = pd.concat(tables, ignore_index=True).assign(
-        target=fit.target, model=fit.model, protocol=fit.protocol, seed=fit.seed, fold=fit.fold
+        target=fit.target, protocol=fit.protocol, seed=fit.seed, fold=fit.fold
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_daily(path.with_name(f"{fit.digest}.npz"), fluxes, scored)
+    of_model = {context: flux for (model, context), flux in fluxes.items() if model == fit.model}
+    _write_daily(path.with_suffix(".npz"), of_model, scored)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    table.to_csv(temporary, index=False)
+    table.to_parquet(temporary, index=False)
     os.replace(temporary, path)
     return path
 
@@ -137,213 +163,143 @@ def _write_daily(path: Path, fluxes: Mapping[str, np.ndarray], scored: PlaceData
     os.replace(temporary, path)
 
 
-def predict_held_out(
-    fit: Fit, data: PlaceData, *, threads: int = 1
-) -> tuple[dict[str, np.ndarray], PlaceData]:
+def predict_held_out(fit: Fit, data: PlaceData, *, threads: int = 1) -> tuple[Fluxes, PlaceData]:
     """Daily flux of the scored places in each context, learned from the training part alone.
 
     Returns
     -------
-    fluxes : (P, Y, T) by context, kg m-2 s-1
-        NaN at places without a scored window.
-    scored : the data with the windows that are scored: measured, and held out; in the spatial
-        protocol only those with an earlier year (or of an unknown one), so that few_shot and
-        zero_shot see the same days
+    fluxes : (P, Y, T) by model and context, kg m-2 s-1
+        NaN at places without a scored window. The model is the fit's, and CHAM-net's with the
+        history of another place where that was asked for.
+    scored : the data with the windows that are scored: measured, held out, and such that
+        every context can predict them (see `Protocol.is_comparable`)
     """
-    is_measured = (data.windows["quality"] == MEASURED).to_numpy()
+    data = fit.rules.prepare(data)
     split = split_of_member(fit, data, member=0)
-    scored = data.with_windows(split.test & is_measured & _is_comparable(fit, data, is_measured))
-    measured = data.with_windows(is_measured)
-    builder: Callable[..., dict[str, np.ndarray]] = {
-        "chamnet": _predict_chamnet,
-        "lstm": _predict_lstm,
+    scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
+    measured = data.with_windows(is_measured(data))
+    builders: dict[str, Callable[..., Fluxes]] = {
         "climatology": _predict_climatology,
         "last_year": _predict_last_year,
-    }.get(fit.model, _predict_plain)
+        "class_month": _predict_plain,
+        "forest": _predict_plain,
+    }
     places = np.unique(scored.windows["place"].to_numpy())
-    found = builder(fit, data, measured.select_places(places), threads=threads)
+    build = builders.get(fit.kind, _predict_network)
+    found = build(fit, data, measured.select_places(places), threads=threads)
     logger.info("%s: %d windows scored", fit.name, len(scored.windows))
-    fluxes = {context: np.full(data.drivers.shape[:3], np.nan) for context in found}
-    for context, flux in found.items():
-        fluxes[context][places] = flux
+    fluxes = {key: np.full(data.drivers.shape[:3], np.nan) for key in found}
+    for key, flux in found.items():
+        fluxes[key][places] = flux
     return fluxes, scored
 
 
 def split_of_member(fit: Fit, data: PlaceData, *, member: int) -> Split:
     """Split of a fit; its members differ in what validates, never in what is tested."""
-    place = data.windows["place"].to_numpy()
-    seed = int(np.random.SeedSequence([fit.seed, member]).generate_state(1)[0])
-    is_measured = (data.windows["quality"] == MEASURED).to_numpy()
-    if fit.protocol == "temporal":
-        year = data.windows["year"].to_numpy()
-        return split_temporal(place, year, has_score=is_measured, seed=seed)
-    return split_spatial(
-        place,
-        fold_of_place=folds_of(fit, data),
-        cluster=data.cluster,
+    return fit.rules.split(
+        data,
+        n_folds=fit.n_folds,
         fold=fit.fold,
-        validation_share=float(fit.options["train"].get("validation_share", 0.2)),
-        seed=seed,
+        fold_seed=fit.seed,
+        seed=int(np.random.SeedSequence([fit.seed, member]).generate_state(1)[0]),
+        share=float(fit.options["train"].get("validation_share", 0.2)),
     )
 
 
-def folds_of(fit: Fit, data: PlaceData) -> np.ndarray:
-    """Fold of each place, (P,), balanced by the number of measured windows."""
-    measured = data.windows.loc[data.windows["quality"] == MEASURED, "place"]
-    weight = np.bincount(measured, minlength=data.n_places)
-    return assign_folds(data.cluster, n_folds=fit.n_folds, seed=fit.seed, weight=weight)
-
-
-def _is_comparable(fit: Fit, data: PlaceData, is_measured: np.ndarray) -> np.ndarray:
-    if fit.protocol == "temporal":
-        return np.ones(len(data.windows), dtype=bool)
-    place, year = data.windows["place"].to_numpy(), data.windows["year"].to_numpy()
-    return has_earlier_year(place, year, gives_response=is_measured) | (year == UNKNOWN_YEAR)
-
-
-def training_part(data: PlaceData, split: Split) -> tuple[PlaceData, np.ndarray]:
-    """What a model may learn from, and which of its windows validate.
-
-    Places without a training window are left out, and so are the drivers of every year after a
-    place's last training year: nothing of the held-out part enters a normalization.
-
-    Returns
-    -------
-    data : places, drivers and windows of training and validation
-    validation : (n_windows,) bool
-    """
-    is_kept = split.train | split.validation
-    part = data.with_windows(is_kept)
-    places = np.unique(part.windows["place"].to_numpy())
-    part = part.select_places(places)
-    last = part.windows.groupby("place")["year"].max().reindex(range(part.n_places)).to_numpy()
-    is_after = (part.years[None, :] > last[:, None]) & (last[:, None] != UNKNOWN_YEAR)
-    drivers = np.where(is_after[..., None, None], np.float32(np.nan), part.drivers)
-    return dataclasses.replace(part, drivers=drivers), split.validation[is_kept]
-
-
-def _predict_chamnet(
-    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
-) -> dict[str, np.ndarray]:
-    from chamnet.inference.places import predict_places
-
+def _predict_network(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
+    """Mean over members of a network, CHAM-net or a baseline, in each context."""
     split = split_of_member(fit, data, member=0)
-    allowed = _training_years(data, split)[np.isin(data.place, places.place)]
-    modes = _contexts(fit)
-    total = dict.fromkeys(modes, 0.0)
+    allowed, is_scored = training_years(data, split), np.isin(data.place, places.place)
+    inputs = [(fit.model, places, allowed[is_scored])]
+    if fit.model == CHAMNET and fit.options.get("swap_history"):
+        swapped, years = swap_histories(data.with_windows(is_measured(data)), allowed)
+        inputs.append(
+            (f"{CHAMNET}:{SWAPPED}", swapped.select_places(is_scored), years[is_scored])
+        )
+    total: Fluxes = {}
     n_members = int(fit.options["n_members"])
     for index in range(n_members):
-        member = _fit_chamnet(fit, data, index, threads=threads)
-        for mode in modes:
-            limits = {"response_years": allowed} if mode == "frozen" else {}
-            total[mode] = total[mode] + predict_places(member, places, mode=mode, **limits)
-    return {mode: flux / n_members for mode, flux in total.items()}
+        member = _fit_network(fit, data, index, threads=threads)
+        for model, read, years in inputs:
+            for mode in _network_modes(fit):
+                if mode == "zero_shot" and model != fit.model:
+                    continue  # without responses there is nothing to swap
+                limits = {"response_years": years} if mode == "frozen" else {}
+                flux = predict_places(member, read, mode=mode, **limits) / n_members
+                key = (model, mode if _reads_history(fit) else NO_CONTEXT)
+                total[key] = total.get(key, 0.0) + flux
+    return total
 
 
-def _fit_chamnet(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Any:
-    from chamnet.inference.places import predict_places
-
+def _fit_network(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Member:
+    """One member, its mean restored on what validated it, in each mode."""
     part, validation = training_part(data, split_of_member(fit, data, member=index))
-    modes = _contexts(fit)
-    member = fit_member(
-        part,
-        Normalization.fit(part.with_windows(~validation)),
-        seed=_seed(fit, index),
-        model=fit.options["model"],
-        train=fit.options["train"],
-        validation=validation if validation.any() else None,
-        mode=modes[-1],
-        threads=threads,
-        name=f"{fit.name} member {index}",
-    )
-    held_out = part.with_windows(validation & _is_measured(part))
-    for mode in modes[:-1]:
-        if len(held_out.windows) == 0 or not member.has_mean_factor(mode):
-            break
-        with_responses = part.with_windows(_is_measured(part))
-        allowed = {"response_years": _training_years(part, None)} if mode == "frozen" else {}
-        flux = predict_places(member, with_responses, mode=mode, restore_mean=False, **allowed)
-        member.mean_factors[mode] = _mean_factor(flux, held_out)
+    modes = _network_modes(fit)
+    shared = {"seed": _seed(fit, index), "mode": modes[-1], "threads": threads}
+    if fit.kind == CHAMNET:
+        member = fit_member(
+            part,
+            Normalization.fit(part.with_windows(~validation)),
+            model=fit.options["model"],
+            train=fit.options["train"],
+            validation=validation if validation.any() else None,
+            name=f"{fit.name} member {index}",
+            **shared,
+        )
+    else:
+        member, _ = fit_baseline(
+            fit.kind, part, validation, train=fit.options["train"], **shared
+        )
+    _restore_means(member, part, validation, modes)
     return member
 
 
-def _training_years(data: PlaceData, split: Split | None) -> np.ndarray:
-    """Years of each place that hold a window which is not tested, (P, Y) bool."""
-    windows = data.windows if split is None else data.windows[~split.test]
-    known = windows[windows["year"] != UNKNOWN_YEAR]
-    allowed = np.zeros((data.n_places, len(data.years)), dtype=bool)
-    allowed[known["place"], np.searchsorted(data.years, known["year"])] = True
-    return allowed
-
-
-def _predict_lstm(
-    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
-) -> dict[str, np.ndarray]:
-    n_members = int(fit.options["n_members"])
-    total: Any = 0.0
-    for index in range(n_members):
-        part, validation = training_part(data, split_of_member(fit, data, member=index))
-        held_out = part.with_windows(validation & _is_measured(part))
-        lstm = LSTM(
-            train=fit.options["train"],
-            n_hidden=int(fit.options["model"].get("n_hidden", 64)),
-            dropout=float(fit.options["model"].get("dropout", 0.2)),
-            threads=threads,
+def _restore_means(
+    member: Member, part: PlaceData, validation: np.ndarray, modes: tuple[str, ...]
+) -> None:
+    """Factors of each mode from the windows that validated."""
+    held_out = part.with_windows(validation & is_measured(part))
+    if len(held_out.windows) == 0:
+        return
+    measured = part.with_windows(is_measured(part))
+    for mode in modes:
+        allowed = {"response_years": training_years(part, None)} if mode == "frozen" else {}
+        flux = predict_places(member, measured, mode=mode, restore_mean=False, **allowed)
+        member.mean_factors[mode] = fit_mean_factor(
+            held_out.windows["flux"].to_numpy(),
+            build_window_means(flux, held_out),
+            held_out.cluster[held_out.windows["place"]],
         )
-        lstm.fit(
-            part.with_windows(~validation),
-            held_out if len(held_out.windows) else None,
-            seed=_seed(fit, index),
-        )
-        if len(held_out.windows):
-            lstm.mean_factor = _mean_factor(lstm.predict(held_out), held_out)
-        total = total + lstm.predict(places)
-    return {NO_CONTEXT: total / n_members}
 
 
-def _predict_climatology(
-    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
-) -> dict[str, np.ndarray]:
+def _reads_history(fit: Fit) -> bool:
+    return fit.kind == CHAMNET or NETWORKS[fit.kind].reads_history
+
+
+def _network_modes(fit: Fit) -> tuple[str, ...]:
+    return fit.modes if _reads_history(fit) else ("zero_shot",)
+
+
+def _predict_climatology(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     """The curve of the training years (or places), and that of the place's own earlier years."""
     part, _ = training_part(data, split_of_member(fit, data, member=0))
-    fixed = "frozen" if fit.protocol == "temporal" else NO_CONTEXT
-    fluxes = {fixed: Climatology().fit(part).predict(places)}
-    own = {"rolling", "few_shot"} & set(_contexts(fit))
-    return fluxes | {mode: predict_from_earlier_years(places) for mode in own}
+    fixed = NO_CONTEXT if fit.rules.is_spatial else "frozen"
+    fluxes = {(fit.model, fixed): Climatology().fit(part).predict(places)}
+    own = {"rolling", "few_shot"} & set(fit.modes)
+    return fluxes | {(fit.model, mode): predict_from_earlier_years(places) for mode in own}
 
 
-def _predict_last_year(
-    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
-) -> dict[str, np.ndarray]:
+def _predict_last_year(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     """The same day of the last year before: it reads no later one, so no part is held back."""
-    mode = "rolling" if fit.protocol == "temporal" else "few_shot"
-    return {mode: LastYear().fit(places).predict(places)}
+    mode = "few_shot" if fit.rules.is_spatial else "rolling"
+    return {(fit.model, mode): LastYear().fit(places).predict(places)}
 
 
-def _predict_plain(
-    fit: Fit, data: PlaceData, places: PlaceData, *, threads: int
-) -> dict[str, np.ndarray]:
+def _predict_plain(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     part, _ = training_part(data, split_of_member(fit, data, member=0))
-    baseline = Forest(threads=threads) if fit.model == "forest" else ClassMonth()
-    return {NO_CONTEXT: baseline.fit(part, seed=fit.seed).predict(places)}
-
-
-def _contexts(fit: Fit) -> tuple[str, ...]:
-    """Modes of the protocol that were asked for; the last one is what training is judged in."""
-    return tuple(mode for mode in MODES_OF_PROTOCOL[fit.protocol] if mode in fit.contexts)
+    baseline = Forest(threads=threads) if fit.kind == "forest" else ClassMonth()
+    return {(fit.model, NO_CONTEXT): baseline.fit(part, seed=fit.seed).predict(places)}
 
 
 def _seed(fit: Fit, index: int) -> int:
     return int(np.random.SeedSequence([fit.seed, fit.fold, index]).generate_state(1)[0])
-
-
-def _is_measured(data: PlaceData) -> np.ndarray:
-    return (data.windows["quality"] == MEASURED).to_numpy()
-
-
-def _mean_factor(flux: np.ndarray, held_out: PlaceData) -> float:
-    return fit_mean_factor(
-        held_out.windows["flux"].to_numpy(),
-        build_window_means(flux, held_out),
-        held_out.cluster[held_out.windows["place"]],
-    )

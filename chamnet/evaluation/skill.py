@@ -4,6 +4,7 @@ One frame of predictions, a row a window, is all that is needed: cross-validatio
 ``chamnet score`` make one and share the rest.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,20 +13,20 @@ import numpy as np
 import pandas as pd
 
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData
+from chamnet.evaluation.differences import MIN_DAYS, MIN_MONTHS, compare_models
+from chamnet.evaluation.intervals import score_intervals
 from chamnet.metrics import METRICS, r2
 from chamnet.provenance import write_text
 from chamnet.timeaxis import month_of_step
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = (
     "target", "model", "protocol", "context", "level", "metric", "value", "lower", "upper",
     "compared_with", "n_seeds", "n_observations", "n_places",
 )  # fmt: skip
 GROUP = ["target", "model", "protocol", "context"]
-MIN_DAYS = 10  # of a site or class, to be scored by itself
-MIN_MONTHS = 4
 MIN_YEARS_OF_SEASON, MIN_YEARS_OF_ANOMALY = 2, 3
-CONFIDENCE = 0.90
-N_RESAMPLES = 1000
 
 
 def build_predictions(data: PlaceData, predicted: np.ndarray) -> pd.DataFrame:
@@ -82,8 +83,8 @@ def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     -------
     rows of ``COLUMNS``
         ``value`` is the mean over seeds, ``lower`` and ``upper`` the least and greatest of
-        them where there are several. Of differences (``compared_with``) they are a bootstrap
-        interval of 90 %, clusters resampled.
+        them where there are several. Of differences (``compared_with``), coverage and CRPS
+        they are a bootstrap interval of 90 %, clusters resampled.
 
     Notes
     -----
@@ -93,10 +94,11 @@ def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     (2 years at least) + anomaly (3 years at least): ``site_mean``, ``seasonal``, ``anomaly``.
     """
     finite = predictions[np.isfinite(predictions["predicted"])]
+    _log_missing(predictions)
     parts = [_rows_of_seeds(frame, dict(zip(GROUP, key, strict=True)))
              for key, frame in finite.groupby(GROUP, sort=False)]  # fmt: skip
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
-    differences = pd.DataFrame(list(_differences(predictions)), columns=COLUMNS)
+    differences = pd.DataFrame(list(compare_models(predictions)), columns=COLUMNS)
     filled = [part for part in (table, differences) if len(part)]
     return pd.concat(filled, ignore_index=True)[list(COLUMNS)] if filled else table
 
@@ -118,7 +120,21 @@ def _rows_of_seeds(frame: pd.DataFrame, key: dict[str, Any]) -> pd.DataFrame:
     ).reset_index()
     if len(scored) == 1:
         table[["lower", "upper"]] = np.nan
+    intervals = [
+        row | {"level": "pooled_monthly"} for row in score_intervals(_monthly_means(frame))
+    ]
+    table = pd.concat([part for part in (table, pd.DataFrame(intervals)) if len(part)])
     return table.assign(**key, compared_with="", n_seeds=len(scored))
+
+
+def _log_missing(predictions: pd.DataFrame) -> None:
+    """Say how many windows a model could not predict: no drivers, or no earlier year."""
+    is_missing = ~np.isfinite(predictions["predicted"])
+    for key, part in predictions[is_missing].groupby(GROUP, sort=False):
+        logger.info(
+            "%s: %d windows of %d places are not predicted and not scored",
+            " ".join(key), len(part), part["place"].nunique(),
+        )  # fmt: skip
 
 
 def _score_levels(frame: pd.DataFrame) -> Iterable[dict[str, Any]]:
@@ -139,7 +155,7 @@ def _score_levels(frame: pd.DataFrame) -> Iterable[dict[str, Any]]:
 def _monthly_means(frame: pd.DataFrame) -> pd.DataFrame:
     """Means over a place's windows of up to a month, by year and month."""
     frame = frame[(frame["n_days"] <= 31) & (frame["month"] >= 0)]
-    keys = ["place", "cluster", "place_class", "year", "month"]
+    keys = ["seed", "place", "cluster", "place_class", "year", "month"]
     return frame.groupby(keys, as_index=False)[["observed", "predicted"]].mean()
 
 
@@ -153,15 +169,17 @@ def _score_pooled(level: str, frame: pd.DataFrame) -> Iterable[dict[str, Any]]:
 def _score_sites(frame: pd.DataFrame, least: int) -> Iterable[dict[str, Any]]:
     """Median and interquartile range over sites, and the share of them with skill."""
     sites = [part for _, part in frame.groupby("place") if len(part) >= least]
-    counts = {"n_observations": sum(map(len, sites)), "n_places": len(sites)}
+    counts = {"n_observations": sum(map(len, sites))}
     for name, metric in METRICS.items():
         values = _site_values(sites, metric)
+        counts["n_places"] = values.size
         first, median, third = (
             np.quantile(values, [0.25, 0.5, 0.75]) if values.size else np.full(3, np.nan)
         )
         yield {"level": "site_median", "metric": name, "value": median} | counts
         yield {"level": "site_iqr", "metric": name, "value": third - first} | counts
     skill = _site_values(sites, r2)
+    counts["n_places"] = skill.size
     share = float((skill > 0).mean()) if skill.size else np.nan
     yield {"level": "site_median", "metric": "share_r2_above_0", "value": share} | counts
 
@@ -187,81 +205,3 @@ def _decompose(monthly: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "seasonal": cycle.assign(**{c: cycle[c] - mean[c] for c in columns}),
         "anomaly": anomaly[(n_years >= MIN_YEARS_OF_ANOMALY) & ~is_normal],
     }
-
-
-def _differences(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    """Median over sites of the paired differences in NSE, each model against each baseline."""
-    for (target, protocol), frame in predictions.groupby(["target", "protocol"], sort=False):
-        parts = _number_windows(frame)
-        clusters = frame.groupby("place")["cluster"].first()
-        for model, context in parts:
-            if model in ("climatology", "last_year", "class_month"):
-                continue
-            for other in dict.fromkeys(name for name, _ in parts if name != model):
-                known = [found for name, found in parts if name == other]
-                column = context if context in known else known[-1]
-                pairs, n_windows = _paired_skill(parts[model, context], parts[other, column])
-                if pairs.empty:
-                    continue
-                lower, upper = bootstrap_median(pairs, clusters.reindex(pairs.index))
-                yield {
-                    "target": target, "model": model, "protocol": protocol, "context": context,
-                    "level": "site_median", "metric": "r2_difference",
-                    "value": pairs.median(), "lower": lower, "upper": upper,
-                    "compared_with": other, "n_seeds": frame["seed"].nunique(),
-                    "n_observations": n_windows, "n_places": len(pairs),
-                }  # fmt: skip
-
-
-def _number_windows(frame: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Windows that compare sites, of each model and context, by what tells them apart."""
-    is_daily = frame["n_days"] == 1
-    scored = frame[is_daily] if is_daily.any() else frame
-    keys = ["seed", "place", "year", "month", "first", "last"]
-    parts = {}
-    for name, part in scored.groupby(["model", "context"], sort=False):
-        part = part.assign(copy=part.groupby(keys).cumcount())  # a place may repeat a month
-        parts[name] = part.set_index([*keys, "copy"])[["n_days", "observed", "predicted"]]
-    return parts
-
-
-def _paired_skill(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.Series, int]:
-    """Difference in NSE of each site, mean over seeds, on windows that both models predict.
-
-    With it the number of these windows, of one seed.
-    """
-    both = one.join(other["predicted"].rename("other"), how="inner").dropna()
-    least = MIN_DAYS if (both["n_days"] == 1).any() else MIN_MONTHS
-    rows = []
-    for (seed, place), part in both.groupby(["seed", "place"], sort=False):
-        if len(part) >= least:
-            observed = part["observed"].to_numpy()
-            skill = [r2(observed, part[name].to_numpy()) for name in ("predicted", "other")]
-            rows.append((seed, place, len(part), skill[0] - skill[1]))
-    table = pd.DataFrame(rows, columns=["seed", "place", "n", "difference"]).dropna()
-    n_windows = int(table["n"].sum()) // max(1, table["seed"].nunique())
-    return table.groupby("place", sort=False)["difference"].mean(), n_windows
-
-
-def bootstrap_median(
-    values: pd.Series, clusters: pd.Series, *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Interval of 90 % of a median over sites, whole clusters resampled.
-
-    Parameters
-    ----------
-    values, clusters : by site
-    n_resamples : resamples of the clusters
-    seed : of the resamples
-
-    Notes
-    -----
-    Percentile interval; Davison & Hinkley (1997), Bootstrap Methods, section 5.3.
-    """
-    groups = [part.to_numpy() for _, part in values.groupby(clusters.to_numpy())]
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(len(groups), size=(n_resamples, len(groups)))
-    medians = [np.median(np.concatenate([groups[i] for i in row])) for row in drawn]
-    tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(medians, [tail, 1 - tail])
-    return float(lower), float(upper)

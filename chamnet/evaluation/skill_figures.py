@@ -19,10 +19,18 @@ from chamnet.units import kg_m2_s_to_nmol_m2_s
 logger = logging.getLogger(__name__)
 
 MOST_FIGURES = 60
+PANELS_IN_A_ROW = 5
+SERIES = ("chamnet", "lstm_history", "lstm", "forest", "climatology")
+"""Models whose series are drawn, the first of them that were fitted, at most three."""
 COLORS = {
     "observed": "0.45",
     "chamnet": "#c1440e",
     "lstm": "#1f77b4",
+    "lstm_history": "#17becf",
+    "ea_lstm": "#7f7fff",
+    "tcn": "#bcbd22",
+    "transformer": "#e377c2",
+    "itransformer": "#ff9896",
     "forest": "#2ca02c",
     "climatology": "#000000",
     "last_year": "#9467bd",
@@ -71,10 +79,12 @@ def plot_series(
 def _lines_of_sites(fits: Sequence[tuple[Any, Path]]) -> dict[str, dict[str, dict]]:
     """Daily flux by site, model and context, and year."""
     lines: dict[str, dict[str, dict]] = {}
+    fitted = {fit.model for fit, _ in fits}
+    drawn = [model for model in SERIES if model in fitted][:3] or sorted(fitted)
     for fit, path in fits:
         with np.load(path) as kept:
             contexts = [name for name in kept.files if name not in ("place", "year")]
-            for context in contexts:
+            for context in contexts if fit.model in drawn else ():
                 for site, year, flux in zip(
                     kept["place"], kept["year"], kept[context], strict=True
                 ):
@@ -131,10 +141,13 @@ def plot_observed_against_predicted(
     path : PNG
     synthetic : whether the title says that the data are
     """
-    groups = list(predictions.groupby(["model", "context"], sort=False))
-    figure = Figure(figsize=(3.4 * max(1, len(groups)), 3.7), dpi=110, layout="constrained")
-    for number, ((model, context), part) in enumerate(groups, start=1):
-        axes = figure.add_subplot(1, len(groups), number)
+    is_variant = predictions["model"].str.contains(":")
+    groups = list(predictions[~is_variant].groupby(["model", "context"], sort=False))
+    n_rows = -(-len(groups) // PANELS_IN_A_ROW)
+    n_columns = -(-len(groups) // n_rows)
+    figure = Figure(figsize=(3.4 * n_columns, 3.7 * n_rows), dpi=110, layout="constrained")
+    for number, ((model, context), part) in enumerate(groups):
+        axes = figure.add_subplot(n_rows, n_columns, number + 1)
         observed, predicted = (
             kg_m2_s_to_nmol_m2_s(part[name].to_numpy()) for name in ("observed", "predicted")
         )
@@ -143,10 +156,50 @@ def plot_observed_against_predicted(
         axes.plot([low, high], [low, high], "-", color="0.6", linewidth=0.8)
         axes.set_title(f"{model} {context}\nR2 = {r2(observed, predicted):.2f}", fontsize=9)
         axes.set_xlabel("observed (nmol m$^{-2}$ s$^{-1}$)", fontsize=8)
-        axes.set_ylabel("predicted" if number == 1 else "", fontsize=8)
+        axes.set_ylabel("" if number % n_columns else "predicted", fontsize=8)
     if synthetic:
         figure.suptitle("synthetic data", fontsize=9)
     _write_png(figure, Path(path))
+
+
+def plot_ablations(
+    table: pd.DataFrame, path: str | os.PathLike, *, title: str, synthetic: bool
+) -> bool:
+    """What CHAM-net loses without each of its parts: bars of paired differences in NSE.
+
+    Parameters
+    ----------
+    table : rows of skill.csv of one target
+    path : PNG
+    title : what was measured
+    synthetic : whether the title says that the data are
+
+    Returns
+    -------
+    bool
+        Whether anything was drawn: there is nothing to draw without variants.
+    """
+    rows = table[
+        (table["metric"] == "r2_difference")
+        & (table["compared_with"] == "chamnet")
+        & table["model"].str.startswith("chamnet:")
+    ]
+    groups = list(rows.groupby(["protocol", "context"], sort=False))
+    if not groups:
+        return False
+    figure = Figure(figsize=(4.0 * len(groups), 3.6), dpi=110, layout="constrained")
+    for number, ((protocol, context), part) in enumerate(groups):
+        axes = figure.add_subplot(1, len(groups), number + 1)
+        names = part["model"].str.removeprefix("chamnet:")
+        value = part["value"].to_numpy()
+        reach = [value - part["lower"].to_numpy(), part["upper"].to_numpy() - value]
+        axes.barh(names, value, xerr=np.clip(reach, 0, None), color=COLORS["chamnet"], alpha=0.7)
+        axes.axvline(0, color="0.4", linewidth=0.8)
+        axes.set_title(f"{protocol}, {context}", fontsize=9)
+        axes.set_xlabel("median difference of site NSE to CHAM-net", fontsize=8)
+    figure.suptitle(title + (" (synthetic data)" if synthetic else ""), fontsize=9)
+    _write_png(figure, Path(path))
+    return True
 
 
 def _safe(name: str) -> str:

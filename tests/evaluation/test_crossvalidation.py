@@ -13,7 +13,8 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.errors import ConfigError
 from chamnet.evaluation import crossvalidation, fits
 from chamnet.evaluation.crossvalidation import cross_validate
-from chamnet.evaluation.fits import MODELS, Fit, predict_held_out, split_of_member, training_part
+from chamnet.evaluation.fits import MODELS, Fit, predict_held_out, split_of_member
+from chamnet.evaluation.protocols import training_part
 from chamnet.evaluation.skill import COLUMNS
 
 MODEL = ModelConfig(n_hidden=6, n_hidden_encoder=4, n_embedding=4, n_season=2).model_dump()
@@ -88,7 +89,7 @@ def test_few_shot_sees_earlier_years_of_a_held_out_place_and_no_later_ones():
     test = split_of_member(fit, data, member=0).test
     held_out = np.unique(data.windows["place"][test])
     fluxes = [
-        predict_held_out(fit, change_held_out(data, test & is_changed))[0]["few_shot"][held_out]
+        predict_held_out(fit, change_held_out(data, test & is_changed))[0]["chamnet", "few_shot"][held_out]
         for is_changed in (
             np.zeros(len(test), bool),
             (data.windows["year"] == 2013).to_numpy(),
@@ -104,7 +105,7 @@ def test_few_shot_and_zero_shot_are_scored_on_the_same_windows():
     data, _ = make_place_data()
     fit = make_fit(data, protocol="spatial")
     fluxes, scored = predict_held_out(fit, data)
-    assert set(fluxes) == {"few_shot", "zero_shot"}
+    assert set(fluxes) == {("chamnet", "few_shot"), ("chamnet", "zero_shot")}
     assert (scored.windows["year"] > 2011).all()
 
 
@@ -170,14 +171,14 @@ def test_a_run_writes_its_table_predictions_and_figures(tmp_path):
 def test_a_run_goes_on_with_the_fits_it_lacks(tmp_path, monkeypatch):
     manifest = write_place_data(make_place_data()[0], tmp_path)
     whole = run(manifest, tmp_path, protocols=("temporal",))
-    kept = sorted((tmp_path / "predictions" / "fits").glob("*.csv.gz"))
+    kept = sorted((tmp_path / "predictions" / "fits").glob("*.parquet"))
     assert len(kept) == 3
     kept[1].unlink()
     done = []
     original = crossvalidation.run_fit
 
     def counted(fit, folder, threads):
-        done.append((folder / f"{fit.digest}.csv.gz").exists())
+        done.append((folder / f"{fit.digest}.parquet").exists())
         return original(fit, folder, threads)
 
     monkeypatch.setattr(crossvalidation, "run_fit", counted)
@@ -227,7 +228,7 @@ def test_months_of_an_unknown_year_are_scored_by_clusters_alone(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": ("transformer",)}, r"skill.models \['transformer'\], expected some of"),
+        ({"models": ("mamba",)}, r"skill.models \['mamba'\], expected some of"),
         ({"protocols": ("random",)}, "skill.protocols 'random', expected"),
         ({"contexts": ("few_shot",)}, "has none of ['frozen', 'rolling'], which the temporal"),
     ],

@@ -6,9 +6,9 @@ import pytest
 from factories_evaluation import make_place_data
 
 from chamnet.data.windows import build_window_means
+from chamnet.evaluation.differences import bootstrap_median
 from chamnet.evaluation.skill import (
     COLUMNS,
-    bootstrap_median,
     build_predictions,
     score_predictions,
     write_skill,

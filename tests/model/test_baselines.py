@@ -8,7 +8,6 @@ from factories_evaluation import make_place_data
 
 from chamnet import metrics
 from chamnet.data.windows import build_window_means
-from chamnet.errors import InputError
 from chamnet.model.baselines.class_month import ClassMonth
 from chamnet.model.baselines.climatology import (
     Climatology,
@@ -17,7 +16,6 @@ from chamnet.model.baselines.climatology import (
 )
 from chamnet.model.baselines.forest import Forest, build_lagged_features
 from chamnet.model.baselines.last_year import LastYear
-from chamnet.model.baselines.lstm import LSTM
 
 SMALL = {
     "climatology": Climatology,
@@ -175,48 +173,3 @@ def test_a_forest_predicts_nothing_without_drivers():
 def test_a_forest_must_be_fitted_first():
     with pytest.raises(RuntimeError, match=r"before Forest\.fit"):
         Forest().predict(make_place_data()[0])
-
-
-TRAIN = {"n_steps": 60, "steps_per_epoch": 20, "batch_places": 8, "learning_rate": 2e-2}
-
-
-def test_an_lstm_learns_an_unseen_year_and_repeats_from_its_seed():
-    train, test = split_last_year(make_place_data()[0])
-    fluxes = []
-    for _ in range(2):
-        lstm = LSTM(train=TRAIN, n_hidden=12, dropout=0.0).fit(train, seed=1)
-        fluxes.append(lstm.predict(test))
-    assert metrics.r2(test.windows["flux"], build_window_means(fluxes[0], test)) > 0.4
-    np.testing.assert_array_equal(fluxes[0], fluxes[1])
-
-
-def test_the_mean_factor_of_an_lstm_scales_what_it_predicts():
-    data, _ = make_place_data(n_places=3)
-    lstm = LSTM(train=TRAIN | {"n_steps": 2}, n_hidden=4).fit(data, data, seed=0)
-    once = lstm.predict(data)
-    lstm.mean_factor = 2.0
-    np.testing.assert_allclose(lstm.predict(data), 2 * once)
-
-
-def test_an_lstm_trains_on_monthly_means_of_an_unknown_year():
-    data, _ = make_place_data(windows="monthly", share_measured=0.8, noise=0.0, n_places=10)
-    lstm = LSTM(train=TRAIN, n_hidden=8, dropout=0.0).fit(data, data, seed=0)
-    predicted = build_window_means(lstm.predict(data), data)
-    assert metrics.r2(data.windows["flux"], predicted) > 0.5
-
-
-def test_an_lstm_predicts_nothing_in_a_year_without_drivers():
-    data, _ = make_place_data(n_places=3)
-    data.drivers[0, 1] = np.nan
-    flux = LSTM(train=TRAIN | {"n_steps": 2}, n_hidden=4).fit(data).predict(data)
-    assert np.isnan(flux[0, 1]).all()
-    assert np.isnan(flux[1, 0, 365])
-    assert np.isfinite(flux[1, 1]).all()
-
-
-def test_an_lstm_needs_a_window_in_a_year_with_drivers():
-    data, _ = make_place_data(n_places=2)
-    data.drivers[:, 0] = np.nan
-    only_there = data.with_windows((data.windows["year"] == 2011).to_numpy())
-    with pytest.raises(InputError, match="no training window lies in a year with drivers"):
-        LSTM(train=TRAIN).fit(only_there)

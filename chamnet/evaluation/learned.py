@@ -1,0 +1,160 @@
+"""Baselines that learn: settings found by a search, trained by CHAM-net's own loop.
+
+The search (``python benchmarks/skill.py --search``) draws the same number of settings for every
+network, scores each on validation years and clusters inside the training part, and writes
+``settings.csv``; what it chose is what a fit uses.
+"""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from chamnet.config import TrainConfig
+from chamnet.data.normalization import Normalization
+from chamnet.data.windows import PlaceData
+from chamnet.errors import ConfigError
+from chamnet.model.baselines.daily import DailyNetwork
+from chamnet.model.baselines.ea_lstm import EALSTM
+from chamnet.model.baselines.itransformer import ITransformer
+from chamnet.model.baselines.lstm import LSTM
+from chamnet.model.baselines.lstm_history import LSTMHistory
+from chamnet.model.baselines.tcn import TCN
+from chamnet.model.baselines.transformer import Transformer
+from chamnet.model.checkpoint import MODES, Member
+from chamnet.training.episodes import EpisodeSource
+from chamnet.training.held_out import build_held_out
+from chamnet.training.loop import fit_network
+
+logger = logging.getLogger(__name__)
+
+NETWORKS: dict[str, type[DailyNetwork]] = {
+    "lstm": LSTM,
+    "lstm_history": LSTMHistory,
+    "ea_lstm": EALSTM,
+    "tcn": TCN,
+    "transformer": Transformer,
+    "itransformer": ITransformer,
+}
+SETTINGS_FILE = Path(__file__).with_name("settings.csv")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the search chooses: width, dropout, highest learning rate, most steps."""
+
+    n_hidden: int = 48
+    dropout: float = 0.2
+    learning_rate: float = 3e-3
+    n_steps: int = 400
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator) -> Self:
+        """Settings at random; the same ranges for every network."""
+        return cls(
+            n_hidden=int(generator.choice([32, 48, 64, 96])),
+            dropout=float(generator.choice([0.1, 0.2, 0.3, 0.4])),
+            learning_rate=float(generator.choice([1e-3, 2e-3, 3e-3, 5e-3])),
+            n_steps=int(generator.choice([200, 300, 400])),
+        )
+
+
+@functools.cache
+def read_settings(name: str, path: Path = SETTINGS_FILE) -> Settings:
+    """Settings that the search chose for a network.
+
+    Parameters
+    ----------
+    name : of the network, a key of ``NETWORKS``
+    path : table with the columns of `Settings`, model, and chosen (1: what to use)
+
+    Raises
+    ------
+    ConfigError
+        If the table chooses none, or several, of that network.
+    """
+    table = pd.read_csv(path)
+    chosen = table[(table["model"] == name) & (table["chosen"] == 1)]
+    if len(chosen) != 1:
+        raise ConfigError(f"{path}: {len(chosen)} chosen settings of {name!r}, expected 1")
+    row = chosen.iloc[0]
+    fields = dataclasses.fields(Settings)
+    return Settings(**{field.name: type(field.default)(row[field.name]) for field in fields})
+
+
+def fit_baseline(
+    name: str,
+    data: PlaceData,
+    validation: np.ndarray,
+    *,
+    seed: int,
+    train: Mapping[str, Any],
+    mode: str,
+    settings: Settings | None = None,
+    threads: int = 1,
+) -> tuple[Member, pd.DataFrame]:
+    """Baseline trained as CHAM-net is: episodes, loss, early stopping, averaged weights.
+
+    Parameters
+    ----------
+    name : a key of ``NETWORKS``
+    data : places and windows to learn from; windows to be tested on must not be among them
+    validation : (n_windows,) of bool
+        Windows that stop the training; none: it goes to the end.
+    seed : of weights, dropout and episodes
+    train : options of the training; ``n_steps`` is the most that the settings' may be
+    mode : context mode that early stopping is judged in
+    settings : those of the search when None
+    threads : of torch
+
+    Returns
+    -------
+    member : as `predict_places` takes it, its mean not restored
+    curve : a row an epoch, see `fit_network`
+    """
+    torch.set_num_threads(threads)
+    settings = settings or read_settings(name)
+    options = _with_settings(TrainConfig.model_validate(dict(train)), settings)
+    normalization = Normalization.fit(data.with_windows(~validation))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = NETWORKS[name](
+            n_drivers=len(normalization.driver_names),
+            n_attributes=len(normalization.attribute_names),
+            n_hidden=settings.n_hidden,
+            dropout=settings.dropout,
+        )
+        of_training, of_all = (
+            EpisodeSource.of(
+                data.with_windows(mask), normalization, n_bins=network.n_bins, filled_weight=weight
+            )
+            for mask, weight in (
+                (~validation, options.filled_weight),
+                (np.ones(len(validation), dtype=bool), 0.0),
+            )
+        )
+        held_out = build_held_out(data, of_all, validation, mode, options.n_context_years)
+        curve = fit_network(
+            network, of_training, held_out, options=options, seed=seed, name=f"{name} seed {seed}"
+        )
+    member = Member(
+        network,
+        normalization,
+        target=data.target,
+        modes=MODES,
+        n_context_years=options.n_context_years,
+    )
+    return member, curve
+
+
+def _with_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
+    n_steps = min(options.n_steps, settings.n_steps)
+    return options.model_copy(
+        update={"n_steps": n_steps, "learning_rate": settings.learning_rate}
+    )
