@@ -265,3 +265,62 @@ def test_fits_side_by_side_give_the_same_table(tmp_path):
         for n in (1, 2)
     ]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_variants_and_a_swapped_history_are_rows_of_their_own(tmp_path):
+    manifest = write_place_data(make_place_data()[0], tmp_path)
+    table = run(
+        manifest, tmp_path, models=("chamnet",), protocols=("temporal",), contexts=("rolling",),
+        variants={"no_contrastive": {"contrastive_weight": 0.0}, "flat": {"year_level": False}},
+        swap_history=True, figures_folder=tmp_path / "figures",
+    )  # fmt: skip
+    variants = {"chamnet:no_contrastive", "chamnet:flat", "chamnet:swapped_history"}
+    assert set(table["model"]) == {"chamnet", *variants}
+    rows = table[table["metric"] == "r2_difference"]
+    assert variants <= set(rows.loc[rows["compared_with"] == "chamnet", "model"])
+    skill = table[(table["level"] == "pooled_daily") & (table["metric"] == "r2")]
+    assert skill["value"].nunique() == 4
+    assert (tmp_path / "figures" / "emission_ablations.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"none": {"contrastiv": 0}}, "skill.variants.none: unknown option 'contrastiv'"),
+        ({"swapped_history": {}}, "skill.variants.swapped_history: the name is taken"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_refused(tmp_path, variants, message):
+    manifest = write_place_data(make_place_data(n_places=3)[0], tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        run(manifest, tmp_path, models=("chamnet",), variants=variants)
+
+
+def test_simulated_protocols_hold_out_half_the_years_and_blocks(tmp_path):
+    data, _ = make_place_data(n_places=6, years=(2011, 2012, 2013, 2014))
+    manifest = write_place_data(data, tmp_path)
+    table = run(manifest, tmp_path, protocols=("simulated_temporal", "simulated_spatial"))
+    rows = table[(table["level"] == "pooled_daily") & (table["metric"] == "r2")]
+    rows = rows[rows["model"] == "class_month"].set_index("protocol")["n_observations"]
+    assert rows["simulated_temporal"] == (data.windows["year"] > 2012).sum()
+    assert rows["simulated_spatial"] == (data.windows["year"] > 2011).sum()
+
+
+def test_places_with_one_year_few_days_equal_values_or_no_drivers_have_their_rules(tmp_path):
+    data, _ = make_place_data(n_places=8, share_measured=0.3)
+    place, year = data.windows["place"], data.windows["year"]
+    few = (place == 1) & (data.windows.groupby(["place", "year"]).cumcount() >= 3)
+    data = data.with_windows(~(((place == 0) & (year > 2011)) | few).to_numpy())
+    flux = data.windows["flux"].where(data.windows["place"] != 2, 1e-9)
+    data = dataclasses.replace(data, windows=data.windows.assign(flux=flux))
+    data.drivers[3, 1:] = np.nan
+    table = run(
+        write_place_data(data, tmp_path), tmp_path, models=("chamnet", "climatology"),
+        contexts=("rolling", "few_shot", "zero_shot"),
+    )  # fmt: skip
+    rows = table[(table["level"] == "site_median") & (table["metric"] == "r2")]
+    rows = rows.set_index(["protocol", "model", "context"])["n_places"]
+    # one year and few days: too few; equal values: no NSE; no drivers: nothing is predicted
+    assert rows["spatial", "chamnet", "zero_shot"] == 4
+    assert rows["temporal", "chamnet", "rolling"] == 4
+    assert rows["temporal", "climatology", "rolling"] >= 4

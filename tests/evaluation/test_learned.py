@@ -37,7 +37,7 @@ def test_a_baseline_that_learns_has_skill_in_an_unseen_year(name):
 
 def test_a_fit_repeats_from_its_seed():
     data, _ = make_place_data(n_places=3)
-    few = TRAIN | {"n_steps": 2}
+    few = TRAIN | {"n_steps": 6}
     fluxes = [
         predict_places(fit("lstm", data, train=few)[0], data, mode="zero_shot") for _ in range(2)
     ]
@@ -46,7 +46,7 @@ def test_a_fit_repeats_from_its_seed():
 
 def test_months_of_an_unknown_year_train_a_baseline():
     data, _ = make_place_data(windows="monthly", share_measured=0.8, n_places=5)
-    member, curve = fit("lstm", data, train=TRAIN | {"n_steps": 4, "steps_per_epoch": 2})
+    member, curve = fit("lstm", data, train=TRAIN | {"n_steps": 6, "steps_per_epoch": 3})
     assert np.isfinite(curve["loss"]).all()
     assert np.isfinite(predict_places(member, data, mode="zero_shot")[:, 0, :365]).all()
 
@@ -77,7 +77,7 @@ def test_settings_that_were_not_chosen_are_refused(tmp_path):
 
 def test_a_search_gives_networks_the_same_draws_and_never_opens_the_test_years():
     data, _ = make_place_data(n_places=5)
-    few = TRAIN | {"n_steps": 2, "steps_per_epoch": 1}
+    few = TRAIN | {"n_steps": 6, "steps_per_epoch": 3}
     changed, _ = make_place_data(n_places=5)
     is_test = (changed.windows["year"] == 2013).to_numpy()
     changed.windows.loc[is_test, "flux"] *= -7.0
