@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from chamnet import __version__
-from chamnet.errors import ChamnetError
+from chamnet.errors import ChamnetError, ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_preview(commands)
     _add_score(commands)
+    _add_predict(commands)
     _add_info(commands)
     return parser
 
@@ -92,6 +93,55 @@ def _score(options: argparse.Namespace) -> None:
         mode=options.mode,
         out=options.out,
     )
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="daily fluxes with intervals of a place that no training saw",
+        description="Predicts daily fluxes of one place from a CSV with a row a day: TIMESTAMP "
+        "(YYYYMMDD) or date, the drivers as FLUXNET-CH4 columns (TA_F, P_F, ...) or by their CF "
+        "names and units, and FCH4 where it was measured. Nothing is trained.",
+    )
+    predict.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
+    predict.add_argument("--place", required=True, metavar="CSV", help="days of the place")
+    predict.add_argument("--latitude", type=float, required=True, metavar="DEG")
+    predict.add_argument("--longitude", type=float, required=True, metavar="DEG")
+    predict.add_argument(
+        "--mode",
+        choices=("few_shot", "zero_shot"),
+        required=True,
+        help="few_shot: fluxes measured in earlier years are read; zero_shot: none are",
+    )
+    predict.add_argument(
+        "--attribute", nargs="*", default=[], metavar="NAME=VALUE", help="others are unknown"
+    )
+    predict.add_argument("--out", required=True, metavar="FILE.csv", help="table of days")
+    predict.add_argument("--figure", metavar="FILE.png", help="series with its intervals")
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from chamnet.evaluation.newplace import predict_new_place
+
+    predict_new_place(
+        checkpoints=options.checkpoint,
+        place=options.place,
+        latitude=options.latitude,
+        longitude=options.longitude,
+        mode=options.mode,
+        attributes=dict(_parse_attribute(text) for text in options.attribute),
+        out=options.out,
+        figure=options.figure,
+    )
+
+
+def _parse_attribute(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ConfigError(f"--attribute {text!r}, expected NAME=VALUE with a number") from None
 
 
 def _add_info(commands: argparse._SubParsersAction) -> None:

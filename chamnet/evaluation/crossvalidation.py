@@ -135,7 +135,7 @@ def _plan_fits(
     unknown = sorted(set(models) - set(MODELS))
     if unknown:
         raise ConfigError(f"skill.models {unknown}, expected some of {list(MODELS)}")
-    of_model = {name: options for name in models}
+    of_model = dict.fromkeys(models, options)
     if CHAMNET in of_model:
         of_model[CHAMNET] = {**options, "swap_history": swap_history}
     of_model |= {f"{CHAMNET}:{n}": vary_options(options, n, v) for n, v in variants.items()}

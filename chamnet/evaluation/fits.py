@@ -213,9 +213,7 @@ def _predict_network(fit: Fit, data: PlaceData, places: PlaceData, *, threads: i
     inputs = [(fit.model, places, allowed[is_scored])]
     if fit.model == CHAMNET and fit.options.get("swap_history"):
         swapped, years = swap_histories(data.with_windows(is_measured(data)), allowed)
-        inputs.append(
-            (f"{CHAMNET}:{SWAPPED}", swapped.select_places(is_scored), years[is_scored])
-        )
+        inputs.append((f"{CHAMNET}:{SWAPPED}", swapped.select_places(is_scored), years[is_scored]))
     total: Fluxes = {}
     n_members = int(fit.options["n_members"])
     for index in range(n_members):
@@ -247,9 +245,7 @@ def _fit_network(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Memb
             **shared,
         )
     else:
-        member, _ = fit_baseline(
-            fit.kind, part, validation, train=fit.options["train"], **shared
-        )
+        member, _ = fit_baseline(fit.kind, part, validation, train=fit.options["train"], **shared)
     _restore_means(member, part, validation, modes)
     return member
 

@@ -155,6 +155,4 @@ def fit_baseline(
 
 def _with_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
     n_steps = min(options.n_steps, settings.n_steps)
-    return options.model_copy(
-        update={"n_steps": n_steps, "learning_rate": settings.learning_rate}
-    )
+    return options.model_copy(update={"n_steps": n_steps, "learning_rate": settings.learning_rate})

@@ -61,7 +61,11 @@ def score_checkpoints(
     import torch
 
     torch.set_num_threads(threads)
-    members = _load_members(checkpoints, mode)
+    members = load_members(checkpoints, mode)
+    if members[0].target != "emission":
+        raise CheckpointError(
+            f"{checkpoints[0]}: trained on {members[0].target}, but towers observe emission"
+        )
     data = _read_places(towers, sites, members[0].driver_names, flux_units)
     data = _with_attributes(data, members[0].attribute_names)
     measured = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
@@ -79,14 +83,23 @@ def score_checkpoints(
     return table
 
 
-def _load_members(checkpoints: Sequence[str | os.PathLike], mode: str) -> list[Member]:
+def load_members(checkpoints: Sequence[str | os.PathLike], mode: str) -> list[Member]:
+    """Members of one target, for places that no training saw.
+
+    Parameters
+    ----------
+    checkpoints : files
+    mode : few_shot or zero_shot
+
+    Raises
+    ------
+    CheckpointError
+        If the mode is another, or a checkpoint cannot be read, was not trained for it, or is
+        of other drivers, attributes or another target than the first.
+    """
     if mode not in MODES:
         raise CheckpointError(f"mode {mode!r}, expected one of {list(MODES)}")
     first = load_member(checkpoints[0], mode=mode)
-    if first.target != "emission":
-        raise CheckpointError(
-            f"{checkpoints[0]}: trained on {first.target}, but towers observe emission"
-        )
     others = [
         load_member(path, drivers=first.driver_names, attributes=first.attribute_names, mode=mode)
         for path in checkpoints[1:]

@@ -67,4 +67,3 @@ def _measured_years(data: PlaceData) -> np.ndarray:
     has_response = np.zeros((data.n_places, len(data.years)), dtype=bool)
     has_response[known["place"], np.searchsorted(data.years, known["year"])] = True
     return has_response
-

@@ -89,7 +89,9 @@ def test_few_shot_sees_earlier_years_of_a_held_out_place_and_no_later_ones():
     test = split_of_member(fit, data, member=0).test
     held_out = np.unique(data.windows["place"][test])
     fluxes = [
-        predict_held_out(fit, change_held_out(data, test & is_changed))[0]["chamnet", "few_shot"][held_out]
+        predict_held_out(fit, change_held_out(data, test & is_changed))[0]["chamnet", "few_shot"][
+            held_out
+        ]
         for is_changed in (
             np.zeros(len(test), bool),
             (data.windows["year"] == 2013).to_numpy(),

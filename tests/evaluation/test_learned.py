@@ -8,7 +8,13 @@ from factories_evaluation import make_place_data
 from chamnet import metrics
 from chamnet.data.windows import build_window_means
 from chamnet.errors import ConfigError, InputError
-from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE, Settings, fit_baseline, read_settings
+from chamnet.evaluation.learned import (
+    NETWORKS,
+    SETTINGS_FILE,
+    Settings,
+    fit_baseline,
+    read_settings,
+)
 from chamnet.evaluation.search import search_settings
 from chamnet.inference.places import predict_places
 
@@ -19,9 +25,7 @@ SMALL = Settings(n_hidden=8, dropout=0.0, learning_rate=3e-2, n_steps=60)
 def fit(name, data, *, validation=None, train=TRAIN, mode="rolling", settings=SMALL):
     if validation is None:
         validation = np.zeros(len(data.windows), bool)
-    return fit_baseline(
-        name, data, validation, seed=1, train=train, mode=mode, settings=settings
-    )
+    return fit_baseline(name, data, validation, seed=1, train=train, mode=mode, settings=settings)
 
 
 @pytest.mark.parametrize("name", ["lstm_history", "itransformer"])

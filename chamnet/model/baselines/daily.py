@@ -46,9 +46,7 @@ class DailyNetwork(nn.Module):
     reads_history: ClassVar[bool] = False
     """Whether the context changes what is predicted; without, its context is ``none``."""
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__()
         self.config = ModelConfig(n_hidden=n_hidden, dropout=dropout, contrastive=False)
         self.n_bins = round(DAYS_PER_YEAR / self.config.pool_days)

@@ -20,9 +20,7 @@ class EALSTM(DailyNetwork):
 
     reads_history = True
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )
@@ -39,7 +37,9 @@ class EALSTM(DailyNetwork):
     def read_days(self, days: Days) -> Tensor:
         """Number of each day, (B, T)."""
         D = self.n_drivers
-        inputs = torch.cat([days.inputs[..., :D], days.inputs[..., D + self.n_attributes :]], dim=-1)
+        inputs = torch.cat(
+            [days.inputs[..., :D], days.inputs[..., D + self.n_attributes :]], dim=-1
+        )
         static = torch.cat([days.attributes, days.history.mean(dim=1)], dim=-1)
         input_gate = self.to_input_gate(static).sigmoid()  # (B, H)
         state = cell = torch.zeros_like(input_gate)

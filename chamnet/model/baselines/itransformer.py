@@ -19,9 +19,7 @@ class ITransformer(DailyNetwork):
        forecasting, ICLR, arXiv:2310.06625, section 3.
     """
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )

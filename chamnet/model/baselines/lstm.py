@@ -20,9 +20,7 @@ class LSTM(DailyNetwork):
        doi:10.5194/hess-23-5089-2019: attributes beside the drivers of every day.
     """
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )

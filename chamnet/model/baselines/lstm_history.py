@@ -23,9 +23,7 @@ class LSTMHistory(DailyNetwork):
 
     reads_history = True
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )

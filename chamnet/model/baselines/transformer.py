@@ -26,9 +26,7 @@ class Transformer(DailyNetwork):
     .. [2] Nie et al. (2023), A time series is worth 64 words, ICLR: patches as tokens.
     """
 
-    def __init__(
-        self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )

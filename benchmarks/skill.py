@@ -1,0 +1,268 @@
+"""Skill of CHAM-net beside every baseline and without each of its parts.
+
+    python benchmarks/skill.py --seeds 3                  # hours; resumable, fit by fit
+    python benchmarks/skill.py --quick                    # minutes: few models, short training
+    python benchmarks/skill.py --only towers uptake       # some of the data
+    python benchmarks/skill.py --search 6                 # settings of the networks, see below
+    python benchmarks/skill.py --speed                    # training and a whole cross-validation
+
+Data: the real towers beside the repository, cells of the process model, the demo world and real
+soil uptake; the second and third are synthetic and so called. Writes
+``benchmarks/out/skill.json`` and ``skill.md``, and under ``results/benchmark_skill/`` the whole
+tables, predictions and figures. ``--search N`` gives every network the same N draws of settings,
+judged inside the training part, and writes them to ``chamnet/evaluation/settings.csv``.
+"""
+
+import argparse
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from _bench import OUT, ROOT, build_row, write_benchmark
+from _training_speed import measure_speed
+
+from chamnet.config import Config, read_config
+from chamnet.data.windows import open_place_data
+from chamnet.demo.simulated import simulate_benchmark_places
+from chamnet.evaluation.crossvalidation import cross_validate
+from chamnet.evaluation.fits import MODELS
+from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE
+from chamnet.evaluation.search import search_settings
+from chamnet.provenance import digest_of_code
+
+RESULTS = ROOT / "results" / "benchmark_skill"
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "no_contrastive": {"contrastive": False},
+    "no_year_level": {"year_level": False},
+    "no_cross_year": {"cross_year": False},
+    "concatenated": {"conditioning": "concatenate"},
+    "no_season": {"season": False},
+    "no_anchor": {"anchor": False},
+    "no_history": {"response": False},
+}
+TEMPORAL, SPATIAL = ("rolling",), ("few_shot", "zero_shot")
+QUICK_MODELS = ("chamnet", "lstm", "lstm_history", "climatology", "last_year", "class_month")
+QUICK_ABLATIONS = ("no_contrastive", "no_history")
+QUICK_TRAIN = {"n_steps": 100, "steps_per_epoch": 25, "batch_places": 16}
+N_SIMULATED, N_SIMULATED_YEARS = 600, 10
+HEADLINES = (("pooled_daily", "r2"), ("pooled_monthly", "r2"), ("pooled_monthly", "nrmse_mean"),
+             ("pooled_monthly", "bias"), ("site_median", "r2"),
+             ("pooled_monthly", "coverage_90"))  # fmt: skip
+
+
+class Data:
+    """One set of observations: where they come from, and what is held out of them."""
+
+    def __init__(self, name: str, *, config: str, synthetic: bool, simulated: bool = False) -> None:
+        self.name, self.synthetic, self.simulated = name, synthetic, simulated
+        self.paths = [ROOT / "config/config.yaml", *([ROOT / config] if config else [])]
+
+    def read_options(self) -> Config:
+        """Options of the run that has these observations."""
+        return read_config(*self.paths)
+
+    def protocols(self, target: str) -> tuple[str, ...]:
+        """What is held out."""
+        if self.simulated:
+            return ("simulated_temporal", "simulated_spatial")
+        has_years = target == "emission"  # chamber months are of unknown years
+        return ("temporal", "spatial") if has_years else ("spatial",)
+
+    def build(self, target: str, *, quick: bool) -> str:
+        """Manifest of the observations, made where they are not there yet."""
+        if self.simulated:
+            return self._simulate(target, quick=quick)
+        options = self.read_options()
+        manifest = f"results/{options.run.name}/observations/{target}.json"
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
+        command += ["--resources", "mem_mb=3800", "--configfile", *map(str, self.paths)]
+        subprocess.run([*command, "--", manifest], cwd=ROOT, check=True)
+        return str(ROOT / manifest)
+
+    @staticmethod
+    def _simulate(target: str, *, quick: bool) -> str:
+        n_places, n_years = (60, 6) if quick else (N_SIMULATED, N_SIMULATED_YEARS)
+        store = RESULTS / f"simulated_{n_places}" / f"{target}.zarr"
+        manifest = store.with_suffix(".json")
+        if not manifest.exists():
+            store.parent.mkdir(parents=True, exist_ok=True)
+            simulate_benchmark_places(
+                store=store, digest=digest_of_code("chamnet.demo.simulated"), target=target,
+                n_places=n_places, n_years=n_years, step_deg=2.0,
+            )  # fmt: skip
+        return str(manifest)
+
+
+DATA = {
+    data.name: data
+    for data in (
+        Data("towers", config="config/fluxnet_ch4.yaml", synthetic=False),
+        Data("simulated", config="", synthetic=True, simulated=True),
+        Data("demo", config="", synthetic=True),
+        Data("uptake", config="config/smud.yaml", synthetic=False),
+    )
+}
+QUICK_DEMO = Data("demo", config="config/test.yaml", synthetic=True)
+
+
+def main() -> None:
+    """Run what was asked for."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("chamnet.training").setLevel(logging.WARNING)
+    options = _read_arguments()
+    if options.search:
+        write_settings(options.search)
+        return
+    if options.speed:
+        manifest = DATA["towers"].build("emission", quick=False)
+        write_benchmark("skill_speed", measure_speed(manifest, RESULTS / "speed"))
+        return
+    tables, seconds = [], {}
+    for name in options.only:
+        begin = time.monotonic()
+        tables.append(score_data(name, options))
+        seconds[name] = time.monotonic() - begin
+    table = pd.concat(tables, ignore_index=True)
+    write_tables(table, options, seconds)
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3, help="repeats of every fit")
+    parser.add_argument("--quick", action="store_true", help="few models, short training")
+    parser.add_argument("--only", nargs="+", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--processes", type=int, default=2, help="fits side by side")
+    parser.add_argument("--search", type=int, default=0, metavar="N", help="trials a network")
+    parser.add_argument("--speed", action="store_true", help="time training alone")
+    return parser.parse_args()
+
+
+def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
+    """Rows of skill.csv of one set of data, with the column ``data`` in front."""
+    data = QUICK_DEMO if options.quick and name == "demo" else DATA[name]
+    config = data.read_options()
+    tables = []
+    for target in config.run.targets if name == "demo" else [_target(name)]:
+        folder = RESULTS / ("quick" if options.quick else "full") / f"{name}_{target}"
+        tables.append(
+            cross_validate(
+                observations={target: data.build(target, quick=options.quick)},
+                out=folder / "skill.csv",
+                predictions_folder=folder / "predictions",
+                figures_folder=folder / "figures",
+                protocols=data.protocols(target),
+                models=QUICK_MODELS if options.quick else MODELS,
+                contexts=(*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",),
+                n_folds=2 if options.quick else 5,
+                n_seeds=1 if options.quick else options.seeds,
+                model=config.model.model_dump(),
+                train=_train(config, quick=options.quick),
+                seed=0,
+                n_processes=options.processes,
+                synthetic=data.synthetic,
+                variants={
+                    k: v for k, v in ABLATIONS.items() if not options.quick or k in QUICK_ABLATIONS
+                },
+                swap_history=target == "emission",
+            )
+        )
+    rows = pd.concat(tables, ignore_index=True)
+    rows.insert(0, "data", name)
+    return rows.assign(synthetic=data.synthetic)
+
+
+def _target(name: str) -> str:
+    return "consumption" if name == "uptake" else "emission"
+
+
+def _train(config: Config, *, quick: bool) -> dict[str, Any]:
+    train = config.train.model_dump(exclude={"n_members"})
+    return train | QUICK_TRAIN if quick else train
+
+
+def write_tables(table: pd.DataFrame, options: argparse.Namespace, seconds: dict) -> None:
+    """JSON with the headline figures, and a Markdown page with a table of each data set."""
+    name = "skill_quick" if options.quick else "skill"
+    rows = [
+        {
+            **build_row(
+                _figure_name(row), row.value, "kg m-2 s-1" if row.metric == "bias" else "1"
+            ),
+            **{k: None if pd.isna(v) else v for k, v in row._asdict().items() if k != "Index"},
+        }
+        for row in _headlines(table).itertuples()
+    ]
+    write_benchmark(name, rows, seeds=options.seeds, seconds=seconds)
+    page = "\n".join(_write_page(table))
+    (OUT / f"{name}.md").write_text(page + "\n")
+
+
+def _figure_name(row: Any) -> str:
+    versus = f" minus {row.compared_with}" if row.compared_with else ""
+    what = f"{row.data} {row.target} {row.protocol} {row.model} {row.context}{versus}"
+    return f"{what}: {row.level} {row.metric}"
+
+
+def _headlines(table: pd.DataFrame) -> pd.DataFrame:
+    wanted = [*HEADLINES, ("site_median", "r2_difference")]
+    keys = pd.MultiIndex.from_frame(table[["level", "metric"]])
+    return table[keys.isin(wanted)]
+
+
+def _write_page(table: pd.DataFrame) -> Iterable[str]:
+    yield "# Skill\n"
+    yield f"Written by `benchmarks/skill.py` on {time.strftime('%Y-%m-%d')}.\n"
+    for (data, target, protocol), part in table.groupby(["data", "target", "protocol"], sort=False):
+        note = ", synthetic" if part["synthetic"].any() else ""
+        yield f"## {data}: {target}, {protocol}{note}\n"
+        yield from _write_scores(part)
+        yield from _write_differences(part)
+
+
+def _write_scores(part: pd.DataFrame) -> Iterable[str]:
+    columns = [f"{level} {metric}" for level, metric in HEADLINES]
+    yield "| model | context | " + " | ".join(columns) + " | places |"
+    yield "|" + "---|" * (len(columns) + 3)
+    own = part[part["compared_with"] == ""]
+    for (model, context), rows in own.groupby(["model", "context"], sort=False):
+        values = rows.set_index(["level", "metric"])["value"]
+        cells = [f"{values.get(key, float('nan')):.3g}" for key in HEADLINES]
+        yield f"| {model} | {context} | {' | '.join(cells)} | {rows['n_places'].max():.0f} |"
+    yield ""
+
+
+def _write_differences(part: pd.DataFrame) -> Iterable[str]:
+    rows = part[(part["metric"] == "r2_difference") & (part["model"] == "chamnet")]
+    for row in rows.itertuples():
+        yield (
+            f"- chamnet {row.context} minus {row.compared_with}: median difference of site NSE "
+            f"{row.value:+.3f} ({row.lower:+.3f} to {row.upper:+.3f}, {row.n_places} places)"
+        )
+    yield ""
+
+
+def write_settings(n_trials: int, networks: Sequence[str] = ("chamnet", *NETWORKS)) -> None:
+    """Search the settings of every network on the towers; those done already are kept.
+
+    CHAM-net's row is a record: its defaults are in config/config.yaml.
+    """
+    data = open_place_data(DATA["towers"].build("emission", quick=False))
+    train = DATA["towers"].read_options().train.model_dump(exclude={"n_members"})
+    folder = RESULTS / f"search_{n_trials}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in networks:
+        path = folder / f"{name}.csv"
+        if not path.exists():
+            search_settings(name, data, n_trials=n_trials, train=train).to_csv(path, index=False)
+    table = pd.concat([pd.read_csv(folder / f"{name}.csv") for name in networks])
+    table.to_csv(SETTINGS_FILE, index=False, float_format="%.4g")
+    logging.info("settings of %d networks: %s", len(networks), Path(SETTINGS_FILE).name)
+
+
+if __name__ == "__main__":
+    main()
