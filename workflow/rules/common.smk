@@ -3,12 +3,14 @@
 import time
 from pathlib import Path
 
+import chamnet
 from chamnet.config import parse_config
 from chamnet.data.source_files import expand_paths
 from chamnet.errors import ConfigError, InputError
 from chamnet.provenance import (
     changed_since,
     digest_of_code,
+    digest_of_file,
     digest_of_listing,
     hide_credentials,
 )
@@ -140,6 +142,11 @@ def driver_files(year):
 def moment():
     """What no earlier run had: inputs are looked at anew whenever that is asked for."""
     return time.time()
+
+
+def package_file(path):
+    """Digest of a file of the package that is no code."""
+    return digest_of_file(Path(chamnet.__file__).parent / path)
 
 
 def cells():

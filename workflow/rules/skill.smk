@@ -31,6 +31,7 @@ rule cross_validate:
         seed=options.run.seed,
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.evaluation.crossvalidation"),
+        settings=package_file("evaluation/settings.csv"),
     message:
         "Cross-validating {params.skill[models]}"
     script:
