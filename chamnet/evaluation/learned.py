@@ -73,6 +73,7 @@ def read_settings(name: str, path: Path = SETTINGS_FILE) -> Settings:
     ----------
     name : of the network, a key of ``NETWORKS``
     path : table with the columns of `Settings`, model, and chosen (1: what to use)
+        A row without a loss is a default that no search has judged.
 
     Raises
     ------
