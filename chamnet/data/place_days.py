@@ -76,8 +76,6 @@ def _read_cf_column(table: pd.DataFrame, name: str, *, source: str) -> np.ndarra
 def _to_tower_units(table: pd.DataFrame, name: str, *, source: str) -> np.ndarray:
     """Values of a CF column in the provider's units, which the reader checks."""
     driver = DRIVERS[name]
-    values = xr.DataArray(
-        read_column(table, name, source=source), dims="day", name=name,
-        attrs={"units": driver.units},
-    )  # fmt: skip
-    return convert_units(values, driver.tower_units).values
+    points = xr.DataArray([0.0, 1.0], dims="point", attrs={"units": driver.tower_units})
+    zero, one = convert_units(points, driver.units).values
+    return (read_column(table, name, source=source) - zero) / (one - zero)
