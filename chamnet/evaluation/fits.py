@@ -258,7 +258,7 @@ def _restore_means(
     if len(held_out.windows) == 0:
         return
     measured = part.with_windows(is_measured(part))
-    for mode in modes:
+    for mode in filter(member.has_mean_factor, modes):
         allowed = {"response_years": training_years(part, None)} if mode == "frozen" else {}
         flux = predict_places(member, measured, mode=mode, restore_mean=False, **allowed)
         member.mean_factors[mode] = fit_mean_factor(

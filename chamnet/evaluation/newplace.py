@@ -89,7 +89,10 @@ def predict_new_place(
     torch.set_num_threads(threads)
     members = load_members(checkpoints, mode)
     data = _read_place(place, members[0], latitude, longitude, attributes or {}, flux_units)
-    judged = {used: read_judged(checkpoints, used) for used in dict.fromkeys((mode, "zero_shot"))}
+    judged = {
+        used: read_judged(checkpoints, used, has_factor=members[0].has_mean_factor(used))
+        for used in dict.fromkeys((mode, "zero_shot"))
+    }
     total = sum(predict_places(m, data, mode=mode, restore_mean=False) for m in members)
     years = data.windows["year"]
     first = int(years.min()) if len(years) and mode == "few_shot" else np.inf
@@ -107,13 +110,16 @@ def predict_new_place(
     return table
 
 
-def read_judged(checkpoints: Sequence[str | os.PathLike], mode: str) -> Judged:
+def read_judged(
+    checkpoints: Sequence[str | os.PathLike], mode: str, *, has_factor: bool = True
+) -> Judged:
     """Factor of the mean and intervals from what the members said of clusters left out.
 
     Parameters
     ----------
     checkpoints : ``out_of_bag.csv`` is read beside each
     mode : context mode of the predictions
+    has_factor : whether the mean is restored in that mode, see `Member.has_mean_factor`
 
     Raises
     ------
@@ -141,7 +147,7 @@ def read_judged(checkpoints: Sequence[str | os.PathLike], mode: str) -> Judged:
         )
     means = rows.groupby(WINDOW, as_index=False)[["observed", "predicted"]].mean()
     columns = (means[name].to_numpy() for name in ("observed", "predicted", "cluster"))
-    factor = fit_mean_factor(*columns)
+    factor = fit_mean_factor(*columns) if has_factor else 1.0
     return Judged(factor, Intervals.fit(means.assign(predicted=means["predicted"] * factor)))
 
 

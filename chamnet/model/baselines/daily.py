@@ -45,10 +45,14 @@ class DailyNetwork(nn.Module):
 
     reads_history: ClassVar[bool] = False
     """Whether the context changes what is predicted; without, its context is ``none``."""
+    anchor: ClassVar[None] = None
+    """Nothing holds a measured level: the mean is restored in every mode."""
 
     def __init__(self, *, n_drivers: int, n_attributes: int, n_hidden: int, dropout: float) -> None:
         super().__init__()
-        self.config = ModelConfig(n_hidden=n_hidden, dropout=dropout, contrastive=False)
+        self.config = ModelConfig(
+            n_hidden=n_hidden, dropout=dropout, contrastive=False, anchor=False
+        )
         self.n_bins = round(DAYS_PER_YEAR / self.config.pool_days)
         self.n_drivers, self.n_attributes = n_drivers, n_attributes
         self.n_features = n_drivers + n_attributes + N_PHASE
