@@ -269,7 +269,10 @@ def _restore_means(
 
 
 def _reads_history(fit: Fit) -> bool:
-    return fit.kind == CHAMNET or NETWORKS[fit.kind].reads_history
+    """Whether the context changes what is predicted; a network without responses has none."""
+    if fit.kind == CHAMNET:
+        return bool(fit.options["model"].get("response", True))
+    return NETWORKS[fit.kind].reads_history
 
 
 def _network_modes(fit: Fit) -> tuple[str, ...]:

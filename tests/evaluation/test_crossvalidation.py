@@ -273,15 +273,20 @@ def test_variants_and_a_swapped_history_are_rows_of_their_own(tmp_path):
     manifest = write_place_data(make_place_data()[0], tmp_path)
     table = run(
         manifest, tmp_path, models=("chamnet",), protocols=("temporal",), contexts=("rolling",),
-        variants={"no_contrastive": {"contrastive_weight": 0.0}, "flat": {"year_level": False}},
+        variants={
+            "no_contrastive": {"contrastive_weight": 0.0}, "flat": {"year_level": False},
+            "no_history": {"response": False},
+        },
         swap_history=True, figures_folder=tmp_path / "figures",
     )  # fmt: skip
-    variants = {"chamnet:no_contrastive", "chamnet:flat", "chamnet:swapped_history"}
+    names = ("no_contrastive", "flat", "no_history", "swapped_history")
+    variants = {f"chamnet:{name}" for name in names}
     assert set(table["model"]) == {"chamnet", *variants}
     rows = table[table["metric"] == "r2_difference"]
     assert variants <= set(rows.loc[rows["compared_with"] == "chamnet", "model"])
     skill = table[(table["level"] == "pooled_daily") & (table["metric"] == "r2")]
-    assert skill["value"].nunique() == 4
+    assert skill["value"].nunique() == 5
+    assert set(skill.loc[skill["model"] == "chamnet:no_history", "context"]) == {"none"}
     assert (tmp_path / "figures" / "emission_ablations.png").exists()
 
 
