@@ -78,7 +78,8 @@ class Moments:
 
     def r2(self) -> float:
         """1 - SSE/SST; see `r2`."""
-        return 1 - self.sum_squared_errors / self.ss_y if self.ss_y > 0 else np.nan
+        is_flat = self.ss_y <= self.n * (ROUNDING * self.mean_y) ** 2
+        return np.nan if is_flat else 1 - self.sum_squared_errors / self.ss_y
 
     def pearson_r2(self) -> float:
         """Squared correlation; see `pearson_r2`."""
@@ -156,7 +157,7 @@ def r2(observed: np.ndarray, predicted: np.ndarray) -> float:
     """Coefficient of determination, 1 - SSE/SST about the mean of these y.
 
     The same as the Nash-Sutcliffe efficiency (NSE) and scikit-learn's ``r2_score``; can be
-    negative; NaN where all y are equal.
+    negative; NaN where all y are equal but for rounding.
 
     References
     ----------

@@ -4,6 +4,7 @@ A `DailyNetwork` is trained by the very loop that trains CHAM-net, on the same e
 the same loss, early stopping and restored mean; so the tables compare architectures alone.
 """
 
+import abc
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -33,7 +34,7 @@ class Days(NamedTuple):
     fraction: Tensor
 
 
-class DailyNetwork(nn.Module):
+class DailyNetwork(nn.Module, abc.ABC):
     """Daily flux of a year from its drivers, the attributes and the phase of the year.
 
     Parameters
@@ -59,9 +60,9 @@ class DailyNetwork(nn.Module):
         self.n_season = n_drivers + N_CONTEXT_CHANNELS
         self.register_buffer("monthly", monthly_weights(self.n_bins), persistent=False)
 
+    @abc.abstractmethod
     def read_days(self, days: Days) -> Tensor:
         """Number of each day that becomes its flux, (B, T); each network has its own."""
-        raise NotImplementedError
 
     def encode_years(self, pooled: Tensor, year_mask: Tensor) -> Tensor:
         """Mean seasonal cycle of the context: nothing in it is learned.
