@@ -1,6 +1,7 @@
 """Small stores of cells, fluxes and wetlands for tests of budgets, maps and the report."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from chamnet.grid import Grid, cell_area_m2
 from chamnet.provenance import write_json
 from chamnet.timeaxis import month_time
 from chamnet.units import nmol_m2_s_to_kg_m2_s
+
+DIGESTS = map(str, itertools.count())  # a store of the same digest is not written again
 
 SYSTEMS = ("globe", "gcp_bands", "gcp_regions")
 
@@ -42,7 +45,7 @@ def make_cells(folder, *, step_deg=10.0, land_fraction=None):
         coords={"latitude": ("cell", latitude), "longitude": ("cell", longitude)},
         attrs={"step_deg": step_deg},
     ).isel(cell=(latitude > -60) & (land >= 0.05))
-    return write_store(cells, Path(folder) / "cells.zarr", digest="cells")
+    return write_store(cells, Path(folder) / "cells.zarr", digest=next(DIGESTS))
 
 
 def make_fluxes(
@@ -69,7 +72,8 @@ def make_fluxes(
             "longitude": cells["longitude"],
         },
     )
-    return write_store(data, Path(folder) / "fluxes" / target / f"{year}.zarr", digest="fluxes")
+    store = Path(folder) / "fluxes" / target / f"{year}.zarr"
+    return write_store(data, store, digest=next(DIGESTS))
 
 
 def make_wetlands(folder, cells, *, year, extents=("monthly", "static"), fraction=None, seed=0):
@@ -92,7 +96,7 @@ def make_wetlands(folder, cells, *, year, extents=("monthly", "static"), fractio
             "longitude": cells["longitude"],
         },
     )
-    return write_store(data, Path(folder) / "wetlands" / f"{year}.zarr", digest="wetlands")
+    return write_store(data, Path(folder) / "wetlands" / f"{year}.zarr", digest=next(DIGESTS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +134,7 @@ def make_run(
     folder = Path(folder)
     cells = make_cells(folder, step_deg=step_deg, land_fraction=land_fraction)
     data = xr.open_zarr(cells.with_suffix(".zarr"), chunks=None)
-    build_regions(store=folder / "regions.zarr", digest="r", cells=cells, systems=systems)
+    build_regions(store=folder / "regions.zarr", digest=next(DIGESTS), cells=cells, systems=systems)
     regions = folder / "regions.json"
     wetlands = [make_wetlands(folder, data, year=year, fraction=fraction) for year in years]
     fluxes, budgets, masses, calibrations = {}, [], [], {}
@@ -144,7 +148,7 @@ def make_run(
             integrate_year(
                 csv=base.with_suffix(".csv"),
                 store=base.with_suffix(".zarr"),
-                digest="b",
+                digest=next(DIGESTS),
                 target=target,
                 fluxes=flux_path,
                 wetlands=wetland_path,

@@ -91,7 +91,7 @@ def write_cells(folder: Path, *, step_deg: float = 30.0, water: float = 0.25) ->
         },
         attrs={"step_deg": step_deg},
     )
-    return str(write_store(cells, folder / "cells.zarr", digest="cells"))
+    return str(write_store(cells, folder / "cells.zarr", digest=f"{step_deg} {water}"))
 
 
 def make_reanalysis(

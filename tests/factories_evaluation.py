@@ -1,5 +1,7 @@
 """Small synthetic places whose flux is known, for splits, baselines and scores."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -10,6 +12,8 @@ from chamnet.budget.regions import build_regions
 from chamnet.data.store import write_store
 from chamnet.data.windows import PlaceData
 from chamnet.grid import Grid, cell_area_m2
+
+DIGESTS = map(str, itertools.count())  # a store of the same digest is not written again
 
 N_DAYS = 366
 FLUX_SCALE = 1e-9  # kg m-2 s-1
@@ -75,7 +79,7 @@ def write_place_data(data, folder):
         },
         attrs={"target": data.target, "calendar": data.calendar},
     )
-    return str(write_store(store, folder / f"{data.target}.zarr", digest="d"))
+    return str(write_store(store, folder / f"{data.target}.zarr", digest=next(DIGESTS)))
 
 
 def make_drivers(*, n_places, n_steps, generator):
@@ -131,7 +135,10 @@ def make_world(folder, *, years=(2011, 2012), members=("00", "01"), ratio=1.0, c
     world = {"cells": make.cells(), "wetlands": [], "fluxes": {}, "budgets": [], "masses": []}
     world["regions"] = str(folder / "regions.json")
     build_regions(
-        store=folder / "regions.zarr", digest="d", cells=world["cells"], systems=["gcp_bands"]
+        store=folder / "regions.zarr",
+        digest=next(DIGESTS),
+        cells=world["cells"],
+        systems=["gcp_bands"],
     )
     world["wetlands"] = [make.wetlands(year) for year in years]
     truths = {target: make.truth(target, years) for target in FLUX_NAMES}
@@ -145,7 +152,7 @@ def make_world(folder, *, years=(2011, 2012), members=("00", "01"), ratio=1.0, c
             csv = folder / f"budget_{target}_{year}.csv"
             mass = folder / f"mass_{target}_{year}.zarr"
             integrate_year(
-                csv=csv, store=mass, digest="d", target=target, fluxes=manifest,
+                csv=csv, store=mass, digest=next(DIGESTS), target=target, fluxes=manifest,
                 wetlands=world["wetlands"][index], cells=world["cells"], regions=world["regions"],
             )  # fmt: skip
             world["budgets"].append(str(csv))
@@ -172,7 +179,7 @@ class StoreMaker:
             **coords,
         }
         data = xr.Dataset(variables, coords=coords, attrs=attrs or {})
-        return str(write_store(data, self.folder / f"{name}.zarr", digest="d"))
+        return str(write_store(data, self.folder / f"{name}.zarr", digest=next(DIGESTS)))
 
     def cells(self):
         area = cell_area_m2(self.latitude, step_deg=30.0)
@@ -223,7 +230,7 @@ class StoreMaker:
             "longitude": grid.longitude,
         }
         data = xr.Dataset(variables, coords=coords)
-        return str(write_store(data, self.folder / "truth.zarr", digest="d"))
+        return str(write_store(data, self.folder / "truth.zarr", digest=next(DIGESTS)))
 
 
 def _months(year):

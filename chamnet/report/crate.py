@@ -176,7 +176,7 @@ def _describe_source(source: str, root: Path) -> dict[str, Any]:
     path = Path(source)
     if not path.exists():
         shown = hide_credentials(source)
-        name = urllib.parse.quote(shown, safe=":/?=&%*")
+        name = urllib.parse.quote(shown, safe=":/?=&%*@")
         return {"@id": name, "@type": "File", "name": shown, "description": "not digested"}
     inside = path.resolve().is_relative_to(root.resolve())
     name = _relative(path, root) if inside else path.resolve().as_uri()

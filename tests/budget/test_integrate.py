@@ -1,4 +1,5 @@
 import functools
+import itertools
 import operator
 import random
 
@@ -34,16 +35,20 @@ def world(tmp_path_factory):
     }
 
 
+DIGESTS = map(str, itertools.count())  # a store of the same digest is not written again
+
+
 def integrate(folder, world, *, target="emission", **options):
     csv = folder / "budget.csv"
-    inputs = {"csv": csv, "store": folder / "mass.zarr", "digest": "d", "target": target}
+    inputs = {"csv": csv, "store": folder / "mass.zarr", "digest": next(DIGESTS), "target": target}
     integrate_year(**(inputs | world | options))
     return pd.read_csv(csv, dtype={"member": str})
 
 
 def rewrite(manifest, folder, change):
     """Manifest of a changed copy of a store."""
-    return write_store(change(open_store(manifest).load()), folder / "changed.zarr", digest="c")
+    changed = change(open_store(manifest).load())
+    return write_store(changed, folder / "changed.zarr", digest=next(DIGESTS))
 
 
 def globe(table):

@@ -34,7 +34,7 @@ def convert(folder, *data, year=2015, cells=None, name="era5.nc", **changed):
     paths = [write_reanalysis(folder / f"{i}_{name}", d) for i, d in enumerate(data)]
     options = {
         "store": str(folder / f"{year}.zarr"),
-        "digest": "a",
+        "digest": name,
         "year": year,
         "cells": cells or write_cells(folder),
         "source": "era5",

@@ -79,6 +79,7 @@ def test_settings_that_were_not_chosen_are_refused(tmp_path):
         read_settings("lstm", path)
 
 
+@pytest.mark.slow
 def test_a_search_gives_networks_the_same_draws_and_never_opens_the_test_years():
     data, _ = make_place_data(n_places=5)
     few = TRAIN | {"n_steps": 6, "steps_per_epoch": 3}

@@ -113,5 +113,5 @@ def test_the_gate_of_an_ea_lstm_is_set_by_the_place_alone():
 
 
 def test_a_network_must_say_how_it_reads_days():
-    with pytest.raises(TypeError, match="abstract method '?read_days"):
+    with pytest.raises(TypeError, match=r"abstract method '?read_days"):
         DailyNetwork(n_drivers=D, n_attributes=A, n_hidden=8, dropout=0.0)
