@@ -51,7 +51,7 @@ class SeasonalAnchor(nn.Module):
             Means over what was measured in each month of all context years.
         coverage : (B, 12)
             Months measured, summed over the years; 0 for none.
-        fraction : (B, T), of the year at the middle of each day
+        fraction : (B, T), or (1, T) for all, of the year at the middle of each day
 
         Returns
         -------

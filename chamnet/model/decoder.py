@@ -25,7 +25,7 @@ def upsample_season(season: Tensor, fraction: Tensor) -> Tensor:
     Parameters
     ----------
     season : (B, 12, S)
-    fraction : (B, T), of the year at the middle of each day
+    fraction : (B, T), or (1, T) for all, of the year at the middle of each day
 
     Returns
     -------

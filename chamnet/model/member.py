@@ -226,13 +226,13 @@ class Member(nn.Module):
         self, context: Context, drivers: Tensor, attributes: Tensor, mean_factor: float | None
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
-        B, T, _ = drivers.shape
+        T = drivers.shape[1]
         fraction = torch.tensor(year_fraction(T), dtype=torch.float32, device=drivers.device)
         flux = self.network.decode(
             context,
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
-            fraction.expand(B, T),
+            fraction.unsqueeze(0),
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 

@@ -131,7 +131,7 @@ class CHAMNet(nn.Module):
         drivers : (B, T, D), normalized
             NaN where absent.
         attributes : (B, A), normalized
-        fraction : (B, T), of the year at the middle of each day
+        fraction : (B, T), or (1, T) for all, of the year at the middle of each day
 
         Returns
         -------
@@ -140,8 +140,9 @@ class CHAMNet(nn.Module):
         identity, evolution = self.site_encoder(context.embeddings, context.year_mask)
         known = self.attribute_embedding(attributes)
         condition = torch.cat([identity, evolution, known], dim=-1)  # (B, C)
-        T = drivers.shape[1]
-        parts = [attributes.unsqueeze(1).expand(-1, T, -1), build_phase(fraction)]
+        B, T, _ = drivers.shape
+        phase = build_phase(fraction).expand(B, -1, -1)
+        parts = [attributes.unsqueeze(1).expand(-1, T, -1), phase]
         if self.config.conditioning == "concatenate":
             parts.append(condition.unsqueeze(1).expand(-1, T, -1))
         season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)

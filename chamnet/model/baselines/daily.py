@@ -98,7 +98,7 @@ class DailyNetwork(nn.Module, abc.ABC):
         drivers : (B, T, D), normalized
             NaN where absent.
         attributes : (B, A), normalized
-        fraction : (B, T), of the year at the middle of each day
+        fraction : (B, T), or (1, T) for all, of the year at the middle of each day
 
         Returns
         -------
@@ -106,7 +106,8 @@ class DailyNetwork(nn.Module, abc.ABC):
         """
         is_there = drivers.isfinite().any(dim=-1, keepdim=True)  # (B, T, 1)
         known = attributes.unsqueeze(1).expand(-1, drivers.shape[1], -1)
-        inputs = torch.cat([drivers.nan_to_num(0.0), known, build_phase(fraction)], dim=-1)
+        phase = build_phase(fraction).expand(len(drivers), -1, -1)
+        inputs = torch.cat([drivers.nan_to_num(0.0), known, phase], dim=-1)
         raw = self.read_days(Days(inputs * is_there, attributes, history, fraction))
         return functional.softplus(raw.float())
 
