@@ -54,6 +54,7 @@ def test_the_real_towers_need_no_map():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "convert_drivers" not in done.stdout
+    assert "pretrain" not in done.stdout + done.stderr
 
 
 def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
@@ -66,7 +67,8 @@ def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
     assert done.returncode == 0, done.stdout + done.stderr
     for stage in ("make_proxies", "convert_drivers", "predict_year", "write_report"):
         assert stage in done.stdout + done.stderr
-    assert "make_demo_world" not in done.stdout + done.stderr
+    for stage in ("make_demo_world", "pretrain"):
+        assert stage not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
