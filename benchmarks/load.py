@@ -21,6 +21,7 @@ import yaml
 from _bench import ROOT, build_row, read_peak_mib, run_part, write_benchmark
 
 from chamnet.data.observations import read_emission
+from chamnet.demo.simulated import DRIVER_NAMES
 
 N_YEARS, FIRST_YEAR, N_KINDS = 20, 1999, 8
 COLUMNS = {  # mean and spread, in the units of the daily files
@@ -33,15 +34,6 @@ COLUMNS = {  # mean and spread, in the units of the daily files
     "WS_F": (3.0, 0.5),
     "FCH4_F": (40.0, 8.0),
 }
-DRIVERS = [
-    "air_temperature",
-    "precipitation_flux",
-    "surface_downwelling_shortwave_flux_in_air",
-    "surface_downwelling_longwave_flux_in_air",
-    "vapor_pressure_deficit",
-    "surface_air_pressure",
-    "wind_speed",
-]
 BIG_RUN = {
     "train": {"n_members": 20},
     "demo": {"first_year": 1979, "n_years": 40},
@@ -97,7 +89,7 @@ def read_part(folder: Path) -> None:
             "sites": str(folder / "sites.csv"),
             "drivers": "tower",
         },
-        driver_names=DRIVERS,
+        driver_names=DRIVER_NAMES,
         years=[FIRST_YEAR, FIRST_YEAR + N_YEARS - 1],
     )
     print(json.dumps({"seconds": time.perf_counter() - began, "peak_mib": read_peak_mib()}))

@@ -70,17 +70,22 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
         description="Scores the mean of trained members on measured days of FLUXNET-CH4 "
         "daily files, in the columns of skill.csv.",
     )
-    score.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
     score.add_argument("--towers", required=True, metavar="DIR", help="folder of tower files")
     score.add_argument("--sites", required=True, metavar="CSV", help="site table")
-    score.add_argument(
+    _add_members(score)
+    score.add_argument("--out", required=True, metavar="FILE.csv", help="table of scores")
+    score.set_defaults(run=_score)
+
+
+def _add_members(command: argparse.ArgumentParser) -> None:
+    """What is asked of trained members: which they are, and what they may read."""
+    command.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
+    command.add_argument(
         "--mode",
         choices=("few_shot", "zero_shot"),
         required=True,
-        help="few_shot: a site's own earlier years are its context; zero_shot: no response",
+        help="few_shot: fluxes measured in earlier years are read; zero_shot: none are",
     )
-    score.add_argument("--out", required=True, metavar="FILE.csv", help="table of scores")
-    score.set_defaults(run=_score)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -103,16 +108,10 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "(YYYYMMDD) or date, the drivers as FLUXNET-CH4 columns (TA_F, P_F, ...) or by their CF "
         "names and units, and FCH4 where it was measured. Nothing is trained.",
     )
-    predict.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
     predict.add_argument("--place", required=True, metavar="CSV", help="days of the place")
     predict.add_argument("--latitude", type=float, required=True, metavar="DEG")
     predict.add_argument("--longitude", type=float, required=True, metavar="DEG")
-    predict.add_argument(
-        "--mode",
-        choices=("few_shot", "zero_shot"),
-        required=True,
-        help="few_shot: fluxes measured in earlier years are read; zero_shot: none are",
-    )
+    _add_members(predict)
     predict.add_argument(
         "--attribute", nargs="*", default=[], metavar="NAME=VALUE", help="others are unknown"
     )

@@ -192,31 +192,6 @@ def coverage(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> floa
     return float(is_inside[is_finite].mean())
 
 
-def crps_ensemble(observed: np.ndarray, ensemble: np.ndarray) -> float:
-    """Continuous ranked probability score of an ensemble, in the units of y; small is good.
-
-    Parameters
-    ----------
-    observed : (n,)
-    ensemble : (member, n)
-
-    Notes
-    -----
-    Mean over n of E|x - y| - E|x - x'| / 2 over members x, x'; for one member the mean
-    absolute error. Gneiting & Raftery (2007), JASA 102, 359-378, eq. 21.
-    """
-    y = np.asarray(observed, dtype=float)
-    x = np.sort(np.asarray(ensemble, dtype=float), axis=0)
-    is_finite = np.isfinite(y) & np.isfinite(x).all(axis=0)
-    if not is_finite.any():
-        return np.nan
-    y, x = y[is_finite], x[:, is_finite]
-    n_members = x.shape[0]
-    rank = 2 * np.arange(n_members)[:, None] - n_members + 1
-    half_spread = (rank * x).sum(axis=0) / n_members**2
-    return float((np.abs(x - y).mean(axis=0) - half_spread).mean())
-
-
 def crps_quantiles(observed: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> float:
     """Continuous ranked probability score of predicted quantiles: twice the mean pinball loss.
 

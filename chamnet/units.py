@@ -11,7 +11,6 @@ import xarray as xr
 from chamnet.constants import (
     C_MOLAR_MASS_G_PER_MOL,
     CH4_MOLAR_MASS_G_PER_MOL,
-    DAYS_PER_YEAR,
     SECONDS_PER_DAY,
 )
 from chamnet.errors import UnitsError
@@ -44,11 +43,6 @@ def mg_c_m2_day_to_kg_m2_s(flux_mg_c_m2_day: Any) -> Any:
 def ug_c_m2_hour_to_kg_m2_s(flux_ug_c_m2_hour: Any) -> Any:
     """Methane flux by mass of CH4, from mass of carbon, ug C m-2 h-1."""
     return mg_c_m2_day_to_kg_m2_s(flux_ug_c_m2_hour * 24 / 1000)
-
-
-def kg_m2_s_to_g_m2_year(flux_kg_m2_s: Any) -> Any:
-    """Methane flux in g CH4 m-2 yr-1 (Julian year), which is Tg yr-1 per Mkm2."""
-    return flux_kg_m2_s * 1e3 * SECONDS_PER_DAY * DAYS_PER_YEAR
 
 
 def convert_units(array: xr.DataArray, units: str) -> xr.DataArray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from chamnet import metrics
@@ -110,32 +111,17 @@ def test_coverage_counts_the_ends():
     assert np.isnan(metrics.coverage(observed[3:], np.ones(1), np.ones(1)))
 
 
-def test_crps_of_one_member_is_its_absolute_error():
-    observed, predicted = make_pairs()
-    assert metrics.crps_ensemble(observed, predicted[None]) == pytest.approx(
-        metrics.mae(observed, predicted)
-    )
-
-
-def test_crps_of_a_normal_ensemble_meets_its_closed_form():
-    # Gneiting & Raftery (2007), eq. 21: standard normal at 0 gives sqrt(2/pi) - 1/sqrt(pi)
-    ensemble = np.random.default_rng(1).normal(size=(4000, 1))
-    expected = np.sqrt(2 / np.pi) - 1 / np.sqrt(np.pi)
-    assert metrics.crps_ensemble(np.zeros(1), ensemble) == pytest.approx(expected, abs=0.02)
-
-
-def test_crps_from_quantiles_is_that_of_the_ensemble():
-    ensemble = np.random.default_rng(2).normal(size=(2000, 3))
-    levels = np.arange(0.005, 1, 0.01)
-    quantiles = np.quantile(ensemble, levels, axis=0)
-    observed = np.array([0.0, 1.0, -2.0])
-    assert metrics.crps_quantiles(observed, quantiles, levels) == pytest.approx(
-        metrics.crps_ensemble(observed, ensemble), rel=0.02
-    )
+def test_crps_of_the_quantiles_of_a_normal_meets_its_closed_form():
+    # Gneiting & Raftery (2007), JASA 102, eq. 21 for a standard normal
+    levels = np.arange(0.0025, 1, 0.005)
+    quantiles = np.repeat(norm.ppf(levels)[:, None], 3, axis=1)
+    y = np.array([0.0, 1.0, -2.0])
+    expected = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
+    found = metrics.crps_quantiles(y, quantiles, levels)
+    assert found == pytest.approx(expected.mean(), rel=0.01)
 
 
 def test_crps_without_observations_is_nan():
-    assert np.isnan(metrics.crps_ensemble(np.array([np.nan]), np.ones((2, 1))))
     assert np.isnan(metrics.crps_quantiles(np.array([np.nan]), np.ones((1, 1)), np.array([0.5])))
 
 

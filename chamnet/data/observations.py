@@ -99,23 +99,15 @@ def read_emission(
     )
     kept, lost = _drop_classes(found)
     places = _places_of_towers(kept)
-    if is_own:
-        logger.info("towers: drivers are the towers' own columns")
-        place_drivers = read_tower_drivers(
-            kept,
-            places=places,
-            driver_names=driver_names,
-            years=years,
-            cells=cells,
-            drivers=drivers,
-        )
-        excess = np.zeros(len(places))
-        if cells:
-            place_drivers, excess = add_cell_attributes(place_drivers, places, cells=cells)
-    else:
-        place_drivers, excess = read_cell_drivers(
-            places, cells=cells, drivers=drivers, driver_names=driver_names, years=years
-        )
+    place_drivers, excess = _drivers_of_towers(
+        kept,
+        places,
+        is_own=is_own,
+        driver_names=driver_names,
+        years=years,
+        cells=cells,
+        drivers=drivers,
+    )
     _require_near(places, excess)
     windows, counts = build_tower_windows(
         kept,
@@ -133,6 +125,30 @@ def read_emission(
     )
     _write_dropped(dropped, [lost, counts])
     return write_store(data, store, digest=digest, extra=_summary(data))
+
+
+def _drivers_of_towers(
+    towers: Sequence[Tower],
+    places: pd.DataFrame,
+    *,
+    is_own: bool,
+    driver_names: Sequence[str],
+    years: Sequence[int],
+    cells: str | None,
+    drivers: Sequence[str],
+) -> tuple[PlaceDrivers, np.ndarray]:
+    """Drivers and attributes of each tower, and how far beyond its cell it lies."""
+    if not is_own:
+        return read_cell_drivers(
+            places, cells=cells, drivers=drivers, driver_names=driver_names, years=years
+        )
+    logger.info("towers: drivers are the towers' own columns")
+    found = read_tower_drivers(
+        towers, places=places, driver_names=driver_names, years=years, cells=cells, drivers=drivers
+    )
+    if not cells:
+        return found, np.zeros(len(places))
+    return add_cell_attributes(found, places, cells=cells)
 
 
 def read_consumption(

@@ -21,7 +21,6 @@ from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predic
 
 LOCAL_SPREAD = 0.15  # log; how much a tower's or chamber's spot differs from its cell
 LOCAL_WATER_TABLE_M = 0.02
-MONTHLY = ("emission", "emission_told", "consumption", "consumption_told", "surplus", "thawed")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,7 +106,7 @@ def calibrate(
 
     The spread of few clusters is drawn towards 0.7 with the weight of 3 clusters.
     """
-    windows = _read_windows(out_of_bag, mode)
+    windows = read_out_of_bag(out_of_bag, mode=mode)
     factor = fit_mean_factor(
         windows["observed"].to_numpy(),
         windows["predicted"].to_numpy(),
@@ -140,8 +140,19 @@ def calibrate(
     return values
 
 
-def _read_windows(paths: Sequence[str | os.PathLike], mode: str) -> pd.DataFrame:
-    """Measured windows, with the mean of the members that never saw them."""
+def read_out_of_bag(paths: Sequence[str | os.PathLike], *, mode: str) -> pd.DataFrame:
+    """Measured windows, with the mean of the members that never saw them.
+
+    Parameters
+    ----------
+    paths : out_of_bag.csv of each member
+    mode : context mode of the predictions
+
+    Raises
+    ------
+    InputError
+        If a file lacks a column, or no measured window of the mode is in them.
+    """
     parts = []
     for path in paths:
         table = pd.read_csv(path)
@@ -154,8 +165,7 @@ def _read_windows(paths: Sequence[str | os.PathLike], mode: str) -> pd.DataFrame
         raise InputError(
             f"no measured window predicted in mode {mode!r} in {[str(path) for path in paths]}"
         )
-    means = rows.groupby(WINDOW, as_index=False)[["observed", "predicted"]].mean()
-    return means
+    return rows.groupby(WINDOW, as_index=False)[["observed", "predicted"]].mean()
 
 
 def _monthly_means(windows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from chamnet.data.tower_columns import MEASURED
 from chamnet.data.towers import fill_driver_gaps
 from chamnet.data.windows import PlaceData
 from chamnet.errors import InputError
-from chamnet.evaluation.calibration import COLUMNS, WINDOW
+from chamnet.evaluation.calibration import read_out_of_bag
 from chamnet.evaluation.intervals import Intervals
 from chamnet.evaluation.score import load_members
 from chamnet.inference.places import predict_places
@@ -126,26 +126,14 @@ def read_judged(
     InputError
         If a file is missing or lacks a column, or none of its measured windows is of the mode.
     """
-    parts = []
-    for checkpoint in checkpoints:
-        path = Path(checkpoint).with_name("out_of_bag.csv")
+    paths = [Path(checkpoint).with_name("out_of_bag.csv") for checkpoint in checkpoints]
+    for path in paths:
         if not path.exists():
             raise InputError(
                 f"{path}: no such file; intervals need the out-of-bag predictions that "
-                f"train_member writes beside {Path(checkpoint).name}"
+                "train_member writes beside a checkpoint"
             )
-        table = pd.read_csv(path)
-        missing = sorted(COLUMNS - set(table.columns))
-        if missing:
-            raise InputError(f"{path}: no columns {missing}; it has {list(table.columns)}")
-        parts.append(table[(table["mode"] == mode) & (table["quality"] == MEASURED)])
-    rows = pd.concat(parts).dropna(subset=["observed", "predicted"])
-    if rows.empty:
-        raise InputError(
-            f"no measured window predicted in mode {mode!r} in out_of_bag.csv beside "
-            f"{[str(path) for path in checkpoints]}"
-        )
-    means = rows.groupby(WINDOW, as_index=False)[["observed", "predicted"]].mean()
+    means = read_out_of_bag(paths, mode=mode)
     columns = (means[name].to_numpy() for name in ("observed", "predicted", "cluster"))
     factor = fit_mean_factor(*columns) if has_factor else 1.0
     return Judged(factor, Intervals.fit(means.assign(predicted=means["predicted"] * factor)))

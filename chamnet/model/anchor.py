@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from chamnet.model.encoder import N_MONTHS
+from chamnet.model.decoder import months_away
+from chamnet.timeaxis import N_MONTHS
 
 MONTHS_OF_DOUBT = 0.5  # measured months that weigh as much as the network, before training
 FAR_SHARE = 1e-3  # of the kernel beyond the neighboring months: fills gaps, adds no trust
@@ -82,9 +83,7 @@ def build_kernel(fraction: Tensor) -> Tensor:
     Linear between the middles of months, round the year, and a little of every other month,
     so that a gap is filled from the nearest.
     """
-    position = fraction * N_MONTHS - 0.5  # in months, -0.5 to 11.5
-    distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=fraction.device)).abs()
-    distance = torch.minimum(distance, N_MONTHS - distance)  # (B, T, 12)
+    distance = months_away(fraction)
     return (1 - distance).clamp(min=0) + FAR_SHARE * (-distance).exp()
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chamnet.model.conditioning import Conditions, apply_film
+from chamnet.timeaxis import N_MONTHS
 
 N_PHASE = 2
-N_MONTHS = 12
 HIGHEST_LOG_LEVEL = 4.0  # of e: a place's level is at most 55 times the flux scale's
 
 
@@ -31,10 +31,23 @@ def upsample_season(season: Tensor, fraction: Tensor) -> Tensor:
     -------
     (B, T, S)
     """
+    return (1 - months_away(fraction)).clamp(min=0).to(season.dtype) @ season
+
+
+def months_away(fraction: Tensor) -> Tensor:
+    """Distance of each day to the middle of each month, round the year, in months.
+
+    Parameters
+    ----------
+    fraction : (B, T), of the year at the middle of each day
+
+    Returns
+    -------
+    (B, T, 12), 0 to 6
+    """
     position = fraction * N_MONTHS - 0.5  # in months, -0.5 to 11.5
-    distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=season.device)).abs()
-    distance = torch.minimum(distance, N_MONTHS - distance)  # (B, T, 12), round the year
-    return (1 - distance).clamp(min=0).to(season.dtype) @ season
+    distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=fraction.device)).abs()
+    return torch.minimum(distance, N_MONTHS - distance)
 
 
 class Decoder(nn.Module):

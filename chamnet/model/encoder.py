@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-N_MONTHS = 12
+from chamnet.timeaxis import N_MONTHS
+
 N_CONTEXT_CHANNELS = 2  # beside the drivers: the response, and the share of days that have one
 
 

@@ -9,13 +9,8 @@ from chamnet.config import ModelConfig
 from chamnet.model.anchor import SeasonalAnchor
 from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
 from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
-from chamnet.model.encoder import (
-    N_CONTEXT_CHANNELS,
-    N_MONTHS,
-    SiteEncoder,
-    YearEncoder,
-    pool_seasons,
-)
+from chamnet.model.encoder import N_CONTEXT_CHANNELS, SiteEncoder, YearEncoder, pool_seasons
+from chamnet.timeaxis import N_MONTHS
 
 DAYS_PER_YEAR = 365
 

@@ -255,29 +255,3 @@ def _keeps_snow(air: np.ndarray, precipitation: np.ndarray) -> np.ndarray:
     """Whether more snow falls than melts over the days, (cell,); such snow never goes."""
     falls = precipitation * SECONDS_PER_DAY * np.clip((1 - air) / 2, 0, 1)
     return falls.sum(axis=1) > soil.MELT_KG_M2_DAY_K * np.maximum(air, 0).sum(axis=1)
-
-
-def simulate_cells(
-    drivers: dict[str, np.ndarray],
-    *,
-    land: Land,
-    traits: Traits,
-    parameters: Parameters,
-    state: State | None = None,
-) -> tuple[np.ndarray, np.ndarray, State]:
-    """Emission and consumption of cells over consecutive days.
-
-    Parameters
-    ----------
-    drivers : CF name -> (cell, time), CF units
-    land, traits, parameters : of the cells
-    state : what came before; None spins up on these days
-
-    Returns
-    -------
-    emission, consumption, state : (cell, time), kg m-2 s-1, float32; State
-        Emission per m2 of wetland, consumption per m2 of upland soil, both not below 0.
-    """
-    result = ProcessModel(land, traits, parameters).simulate(drivers, state=state)
-    taken = result.consumption * result.consumption_factor[:, None].astype(np.float32)
-    return result.emission, taken, result.state

@@ -102,8 +102,12 @@ def test_what_is_done_alone_is_done_by_one_at_a_time(tmp_path):
 
 
 def test_writers_of_regions_work_side_by_side(tmp_path):
-    with make_lock(tmp_path).alone(shared=True), make_lock(tmp_path).alone(shared=True):
-        pass
+    at_work = []
+    with make_lock(tmp_path).alone(shared=True):
+        at_work.append("one")
+        with make_lock(tmp_path).alone(shared=True):
+            at_work.append("other")
+    assert at_work == ["one", "other"]
 
 
 HELD_ALONE = """

@@ -33,7 +33,7 @@ def test_a_damaged_file_is_read_or_refused(tried, tmp_path, raw):
     def check(damaged):
         path.write_bytes(damaged)
         with contextlib.suppress(CheckpointError):
-            read_tensors(path)
+            assert isinstance(read_tensors(path), dict)
 
     check()
 

@@ -10,7 +10,7 @@ from damage import damaged_bytes, plain_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chamnet.config import parse_config, read_config
+from chamnet.config import Config, parse_config, read_config
 from chamnet.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def test_changed_options_are_accepted_or_refused(tried):
     @given(changed_options())
     def check(values):
         with contextlib.suppress(ConfigError):
-            parse_config(values)
+            assert isinstance(parse_config(values), Config)
 
     check()
 
@@ -70,6 +70,7 @@ def test_a_damaged_file_of_options_is_read_or_refused(tried, tmp_path, name):
         part = damaged_bytes(data.draw, raw[at : at + 400])
         (tmp_path / "config.yaml").write_bytes(raw[:at] + part + raw[at + 400 :])
         with contextlib.suppress(ConfigError):
-            read_config(ROOT / "config/config.yaml", tmp_path / "config.yaml")
+            read = read_config(ROOT / "config/config.yaml", tmp_path / "config.yaml")
+            assert isinstance(read, Config)
 
     check()

@@ -67,7 +67,9 @@ def test_reading_goes_on_while_another_shard_is_computed():
         def run(self, shard):
             both.wait()
 
-    run_shards(Meet(), build_shards(4, 2), engine="threads", progress=lambda n: None)
+    told = []
+    run_shards(Meet(), build_shards(4, 2), engine="threads", progress=told.append)
+    assert told == [2, 2]  # alone, a shard would have waited in vain
 
 
 def test_an_error_ends_the_run_when_what_was_begun_has_ended():

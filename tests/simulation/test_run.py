@@ -5,7 +5,7 @@ from factories_simulation import CLIMATES, make_drivers, make_land, make_traits
 from chamnet.errors import InputError, MissingDriverError
 from chamnet.simulation.inputs import LONGWAVE, REQUIRED, build_land
 from chamnet.simulation.parameters import read_parameters
-from chamnet.simulation.run import ProcessModel, simulate_cells
+from chamnet.simulation.run import ProcessModel
 from chamnet.units import kg_m2_s_to_nmol_m2_s
 
 N = len(CLIMATES)
@@ -17,13 +17,10 @@ def _model(**traits):
 
 
 def _simulate(drivers, **kwargs):
-    return simulate_cells(
-        drivers,
-        land=make_land(),
-        traits=make_traits(n_places=N),
-        parameters=read_parameters(),
-        **kwargs,
-    )
+    model = ProcessModel(make_land(), make_traits(n_places=N), read_parameters())
+    result = model.simulate(drivers, **kwargs)
+    taken = result.consumption * result.consumption_factor[:, None].astype(np.float32)
+    return result.emission, taken, result.state
 
 
 def test_fluxes_are_finite_bounded_and_of_the_size_of_their_class():
