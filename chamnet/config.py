@@ -199,6 +199,9 @@ class TrainConfig(Section):
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="clusters held out for early stopping"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: CUDA where there is one, a GPU a member"
+    )
     bfloat16: bool = Field(False, description="autocast to bfloat16 while training")
 
 

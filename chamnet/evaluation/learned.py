@@ -28,6 +28,7 @@ from chamnet.model.baselines.lstm_history import LSTMHistory
 from chamnet.model.baselines.tcn import TCN
 from chamnet.model.baselines.transformer import Transformer
 from chamnet.model.checkpoint import MODES, Member
+from chamnet.model.device import choose_device, seed_torch
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
@@ -122,9 +123,9 @@ def fit_baseline(
     torch.set_num_threads(threads)
     settings = settings or read_settings(name)
     options = _with_settings(TrainConfig.model_validate(dict(train)), settings)
+    device = choose_device(options.device)
     normalization = Normalization.fit(data.with_windows(~validation))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seed_torch(seed, device):
         network = NETWORKS[name](
             n_drivers=len(normalization.driver_names),
             n_attributes=len(normalization.attribute_names),
@@ -142,10 +143,15 @@ def fit_baseline(
         )
         held_out = build_held_out(data, of_all, validation, mode, options.n_context_years)
         curve = fit_network(
-            network, of_training, held_out, options=options, seed=seed, name=f"{name} seed {seed}"
+            network.to(device),
+            of_training,
+            held_out,
+            options=options,
+            seed=seed,
+            name=f"{name} seed {seed}",
         )
     member = Member(
-        network,
+        network.cpu(),
         normalization,
         target=data.target,
         modes=MODES,

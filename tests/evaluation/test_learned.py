@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from factories_evaluation import make_place_data
 
 from chamnet import metrics
@@ -46,6 +47,18 @@ def test_a_fit_repeats_from_its_seed():
         predict_places(fit("lstm", data, train=few)[0], data, mode="zero_shot") for _ in range(2)
     ]
     np.testing.assert_array_equal(*fluxes)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_network_makes_no_tensor_on_another_device_than_its_inputs(name):
+    network = NETWORKS[name](n_drivers=3, n_attributes=2, n_hidden=8, dropout=0.1)
+    sizes = ((2, 3, network.n_bins, 5), (2, 365, 3), (2, 2), (2, 365))
+    pooled, drivers, attributes, fraction = (torch.rand(size) for size in sizes)
+    with torch.device("meta"):  # where a tensor lands that is made without a device
+        year_mask = torch.ones(2, 3, dtype=torch.bool, device="cpu")
+        flux, _ = network(pooled, year_mask, drivers, attributes, fraction)
+        flux.sum().backward()
+    assert flux.device.type == "cpu"
 
 
 def test_months_of_an_unknown_year_train_a_baseline():
