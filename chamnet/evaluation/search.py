@@ -1,7 +1,7 @@
 """The same small search of settings for every network that learns, CHAM-net among them.
 
-Each network is given the same draws of width, dropout, learning rate and steps. They are judged
-inside the training part of the temporal protocol alone: once on a validation year of every
+Each network is given the same settings: the default, then the same draws of width, dropout,
+learning rate and steps. They are judged inside the training part of the temporal protocol alone: once on a validation year of every
 place (``rolling``) and once on validation clusters (``zero_shot``); no later year is opened.
 """
 
@@ -39,13 +39,13 @@ def search_settings(
     seed: int = 0,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Losses of settings drawn at random for a network.
+    """Losses of a network's default settings and of some drawn at random.
 
     Parameters
     ----------
     name : chamnet, or a key of `chamnet.evaluation.learned.NETWORKS`
     data : all places; only the training part of the temporal protocol is looked at
-    n_trials : draws, the same for every network of the same seed
+    n_trials : settings tried, the same for every network of the same seed
     train : options of the training
     seed : of the draws, the weights and what validates
     threads : of torch
@@ -59,7 +59,7 @@ def search_settings(
     generator = np.random.default_rng(seed)
     rows = []
     for trial in range(n_trials):
-        settings = Settings.draw(generator)
+        settings = Settings.draw(generator) if trial else Settings()
         losses = {
             what: _validation_loss(name, part, validation, mode, settings, train, seed, threads)
             for what, mode, part, validation in _validations(data, train, seed)

@@ -93,7 +93,7 @@ def test_settings_that_were_not_chosen_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_gives_networks_the_same_draws_and_never_opens_the_test_years():
+def test_a_search_gives_networks_the_default_and_the_same_draws_and_never_opens_the_test_years():
     data, _ = make_place_data(n_places=5)
     few = TRAIN | {"n_steps": 6, "steps_per_epoch": 3}
     changed, _ = make_place_data(n_places=5)
@@ -107,4 +107,5 @@ def test_a_search_gives_networks_the_same_draws_and_never_opens_the_test_years()
     pd.testing.assert_frame_equal(tables[0], tables[1])
     drawn = ["trial", "n_hidden", "dropout", "learning_rate", "n_steps"]
     pd.testing.assert_frame_equal(tables[0][drawn], tables[2][drawn])
+    assert tables[0].loc[0, "n_hidden"] == Settings().n_hidden
     assert tables[0]["chosen"].sum() == 1
