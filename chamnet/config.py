@@ -261,7 +261,7 @@ class SkillConfig(Section):
             "years, blocks of 10 degrees",
         )
     )
-    models: list[Baseline | Literal["chamnet"]] = Field(
+    models: list[Baseline | Literal["chamnet", "chamnet+class"]] = Field(
         ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
     )
     variants: dict[Name, dict[str, bool | int | float | str]] = Field(

@@ -19,7 +19,7 @@ import pandas as pd
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, Fit, run_fit
+from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, WITH_CLASS, Fit, run_fit
 from chamnet.evaluation.learned import NETWORKS
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
@@ -31,7 +31,7 @@ from chamnet.evaluation.skill_figures import (
 
 logger = logging.getLogger(__name__)
 
-SLOW_FIRST = ("chamnet", *NETWORKS, "forest")
+SLOW_FIRST = (CHAMNET, WITH_CLASS, *NETWORKS, "forest")
 
 
 def cross_validate(

@@ -42,10 +42,12 @@ logger = logging.getLogger(__name__)
 
 NO_CONTEXT = "none"
 CHAMNET = "chamnet"
+WITH_CLASS = "chamnet+class"  # reads the wetland class or biome of the site table too
 SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
 _OF_NETWORKS = ("chamnet.training.member", "chamnet.model.places")
 CODE_OF_MODEL = {
     CHAMNET: (*_OF_NETWORKS, "chamnet.evaluation.swapped"),
+    WITH_CLASS: _OF_NETWORKS,
     **{name: (NETWORKS[name].__module__, *_OF_NETWORKS) for name in NETWORKS},
     "forest": ("chamnet.model.baselines.forest",),
     "climatology": ("chamnet.model.baselines.climatology",),
@@ -99,6 +101,11 @@ class Fit:
     def kind(self) -> str:
         """The model, whatever its variant."""
         return self.model.split(":")[0]
+
+    @property
+    def is_chamnet(self) -> bool:
+        """Whether it is CHAM-net, one of its variants, or CHAM-net with the class."""
+        return self.kind in (CHAMNET, WITH_CLASS)
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -177,6 +184,8 @@ def predict_held_out(fit: Fit, data: PlaceData, *, threads: int = 1) -> tuple[Fl
         every context can predict them (see `Protocol.is_comparable`)
     """
     data = fit.rules.prepare(data)
+    if fit.kind == WITH_CLASS:
+        data = data.with_class_attributes()
     split = split_of_member(fit, data, member=0)
     scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
     measured = data.with_windows(is_measured(data))
@@ -236,7 +245,7 @@ def _fit_network(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Memb
     part, validation = training_part(data, split_of_member(fit, data, member=index))
     modes = _network_modes(fit)
     shared = {"seed": _seed(fit, index), "mode": modes[-1], "threads": threads}
-    if fit.kind == CHAMNET:
+    if fit.is_chamnet:
         member = fit_member(
             part,
             Normalization.fit(part.with_windows(~validation)),
@@ -272,7 +281,7 @@ def _restore_means(
 
 def _reads_history(fit: Fit) -> bool:
     """Whether the context changes what is predicted; a network without responses has none."""
-    if fit.kind == CHAMNET:
+    if fit.is_chamnet:
         return bool(fit.options["model"].get("response", True))
     return NETWORKS[fit.kind].reads_history
 

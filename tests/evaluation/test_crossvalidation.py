@@ -73,6 +73,17 @@ def test_no_model_sees_the_last_test_years(model):
         np.testing.assert_array_equal(flux, two[context])
 
 
+def test_with_class_the_network_reads_the_class_of_a_place_and_else_it_does_not():
+    data, _ = make_place_data()
+    other = dataclasses.replace(data, place_class=np.roll(data.place_class, 1))
+    for model, is_equal in (("chamnet", True), ("chamnet+class", False)):
+        fluxes = [
+            next(iter(predict_held_out(make_fit(d, model=model), d)[0].values()))
+            for d in (data, other)
+        ]
+        assert np.array_equal(*fluxes, equal_nan=True) == is_equal
+
+
 @pytest.mark.parametrize("model", ["chamnet", "lstm", "climatology", "class_month"])
 def test_without_context_no_model_sees_the_held_out_places(model):
     data, _ = make_place_data()
