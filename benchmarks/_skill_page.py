@@ -65,7 +65,8 @@ def _show(row: Any) -> str:
         values = [kg_m2_s_to_nmol_m2_s(value) for value in values]
     digits = 2 if row.metric == "bias" else 3
     value, lower, upper = (f"{value:.{digits}f}" for value in values)
-    return value if pd.isna(row.lower) else f"{value} ({lower} to {upper})"
+    is_single = pd.isna(row.lower) or lower == upper
+    return value if is_single else f"{value} ({lower} to {upper})"
 
 
 def _write_differences(part: pd.DataFrame) -> Iterable[str]:
