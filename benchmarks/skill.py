@@ -51,6 +51,7 @@ TEMPORAL, SPATIAL = ("rolling",), ("few_shot", "zero_shot")
 QUICK_MODELS = ("chamnet", "lstm", "lstm_history", "climatology", "last_year", "class_month")
 QUICK_ABLATIONS = ("no_contrastive", "no_history")
 QUICK_TRAIN = {"n_steps": 100, "steps_per_epoch": 25, "batch_places": 16}
+SEARCH_TRAIN = {"n_steps": 150, "steps_per_epoch": 25}  # half of a run's, to be affordable
 N_SIMULATED, N_SIMULATED_YEARS = 600, 10
 DIFFERENCE = ("site_median", "r2_difference")
 
@@ -222,13 +223,14 @@ def _headlines(table: pd.DataFrame) -> pd.DataFrame:
     return table[keys.isin(wanted)]
 
 
-def write_settings(n_trials: int, networks: Sequence[str] = ("chamnet", *NETWORKS)) -> None:
+def write_settings(n_trials: int, networks: Sequence[str] = (*NETWORKS, "chamnet")) -> None:
     """Search the settings of every network on the towers; those done already are kept.
 
     CHAM-net's row is a record: its defaults are in config/config.yaml.
     """
     data = open_place_data(DATA["towers"].build("emission", quick=False))
     train = DATA["towers"].read_options().train.model_dump(exclude={"n_members"})
+    train |= SEARCH_TRAIN
     folder = RESULTS / f"search_{n_trials}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in networks:
