@@ -17,6 +17,7 @@ import pandas as pd
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import Split
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
+from chamnet.evaluation import learned
 from chamnet.evaluation.learned import NETWORKS, fit_baseline, read_settings
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
@@ -43,10 +44,11 @@ NO_CONTEXT = "none"
 CHAMNET = "chamnet"
 WITH_CLASS = "chamnet+class"  # reads the wetland class or biome of the site table too
 SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
+_OF_NETWORKS = ("chamnet.training.member", "chamnet.model.places")
 CODE_OF_MODEL = {
-    CHAMNET: ("chamnet.training.member", "chamnet.model.places", "chamnet.evaluation.swapped"),
-    WITH_CLASS: ("chamnet.training.member", "chamnet.model.places"),
-    **{name: (NETWORKS[name].__module__, "chamnet.training.loop") for name in NETWORKS},
+    CHAMNET: (*_OF_NETWORKS, "chamnet.evaluation.swapped"),
+    WITH_CLASS: _OF_NETWORKS,
+    **{name: (NETWORKS[name].__module__, *_OF_NETWORKS) for name in NETWORKS},
     "forest": ("chamnet.model.baselines.forest",),
     "climatology": ("chamnet.model.baselines.climatology",),
     "last_year": ("chamnet.model.baselines.last_year",),
@@ -118,7 +120,7 @@ class Fit:
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
         if self.kind in NETWORKS:
-            code += repr(read_settings(self.kind))
+            code += digest_of_file(learned.__file__) + repr(read_settings(self.kind))
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 

@@ -48,12 +48,12 @@ SETTINGS_FILE = Path(__file__).with_name("settings.csv")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the search chooses: width, dropout, highest learning rate, most steps."""
+    """What the search chooses: width, dropout, highest learning rate, share of the run's steps."""
 
     n_hidden: int = 48
     dropout: float = 0.2
     learning_rate: float = 3e-3
-    n_steps: int = 400
+    steps_share: float = 1.0
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Self:
@@ -62,7 +62,7 @@ class Settings:
             n_hidden=int(generator.choice([32, 48, 64, 96])),
             dropout=float(generator.choice([0.1, 0.2, 0.3, 0.4])),
             learning_rate=float(generator.choice([1e-3, 2e-3, 3e-3, 5e-3])),
-            n_steps=int(generator.choice([200, 300, 400])),
+            steps_share=float(generator.choice([0.5, 0.75, 1.0])),
         )
 
 
@@ -110,7 +110,7 @@ def fit_baseline(
     validation : (n_windows,) of bool
         Windows that stop the training; none: it goes to the end.
     seed : of weights, dropout and episodes
-    train : options of the training; ``n_steps`` is the most that the settings' may be
+    train : options of the training
     mode : context mode that early stopping is judged in
     settings : those of the search when None
     threads : of torch
@@ -122,7 +122,7 @@ def fit_baseline(
     """
     torch.set_num_threads(threads)
     settings = settings or read_settings(name)
-    options = _with_settings(TrainConfig.model_validate(dict(train)), settings)
+    options = apply_settings(TrainConfig.model_validate(dict(train)), settings)
     device = choose_device(options.device)
     normalization = Normalization.fit(data.with_windows(~validation))
     with seed_torch(seed, device):
@@ -160,6 +160,7 @@ def fit_baseline(
     return member, curve
 
 
-def _with_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
-    n_steps = min(options.n_steps, settings.n_steps)
+def apply_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
+    """Options of a training with the learning rate and the steps of the settings."""
+    n_steps = max(1, round(options.n_steps * settings.steps_share))
     return options.model_copy(update={"n_steps": n_steps, "learning_rate": settings.learning_rate})

@@ -1,8 +1,9 @@
 """The same small search of settings for every network that learns, CHAM-net among them.
 
 Each network is given the same settings: the default, then the same draws of width, dropout,
-learning rate and steps. They are judged inside the training part of the temporal protocol alone: once on a validation year of every
-place (``rolling``) and once on validation clusters (``zero_shot``); no later year is opened.
+learning rate and share of the run's steps. They are judged inside the training part of the
+temporal protocol alone: once on a validation year of every place (``rolling``) and once on
+validation clusters (``zero_shot``); no later year is opened.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import PlaceData, build_window_means
-from chamnet.evaluation.learned import Settings, fit_baseline
+from chamnet.evaluation.learned import Settings, apply_settings, fit_baseline
 from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
 from chamnet.inference.places import predict_places
 from chamnet.model.checkpoint import Member
@@ -52,7 +53,7 @@ def search_settings(
 
     Returns
     -------
-    rows model, trial, n_hidden, dropout, learning_rate, n_steps, loss_years, loss_clusters,
+    rows model, trial, n_hidden, dropout, learning_rate, steps_share, loss_years, loss_clusters,
         loss, chosen (1: the smallest loss); losses as `masked_flux_loss` has them, loss their
         mean
     """
@@ -129,13 +130,12 @@ def _fit_chamnet(
     threads: int,
 ) -> Member:
     model = ModelConfig(n_hidden=settings.n_hidden, dropout=settings.dropout)
-    changes = {"learning_rate": settings.learning_rate, "n_steps": settings.n_steps}
     return fit_member(
         part,
         Normalization.fit(part.with_windows(~validation)),
         seed=seed,
         model=model.model_dump(),
-        train={**train, **changes},
+        train=apply_settings(TrainConfig.model_validate(dict(train)), settings),
         validation=validation,
         mode=mode,
         threads=threads,

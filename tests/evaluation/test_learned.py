@@ -20,7 +20,7 @@ from chamnet.evaluation.search import search_settings
 from chamnet.inference.places import predict_places
 
 TRAIN = {"n_steps": 60, "steps_per_epoch": 30, "batch_places": 6, "n_context_years": 2}
-SMALL = Settings(n_hidden=8, dropout=0.0, learning_rate=3e-2, n_steps=60)
+SMALL = Settings(n_hidden=8, dropout=0.0, learning_rate=3e-2)
 
 
 def fit(name, data, *, validation=None, train=TRAIN, mode="rolling", settings=SMALL):
@@ -68,6 +68,13 @@ def test_months_of_an_unknown_year_train_a_baseline():
     assert np.isfinite(predict_places(member, data, mode="zero_shot")[:, 0, :365]).all()
 
 
+def test_settings_train_a_share_of_the_steps_of_a_run():
+    data, _ = make_place_data(n_places=3)
+    half = Settings(n_hidden=8, steps_share=0.5)
+    _, curve = fit("itransformer", data, train=TRAIN | {"n_steps": 8}, settings=half)
+    assert curve["step"].iloc[-1] == 4
+
+
 def test_a_baseline_needs_a_window_in_a_year_with_drivers():
     data, _ = make_place_data(n_places=2)
     data.drivers[:, 0] = np.nan
@@ -87,7 +94,7 @@ def test_every_network_has_settings_that_the_same_number_of_trials_chose():
 
 def test_settings_that_were_not_chosen_are_refused(tmp_path):
     path = tmp_path / "settings.csv"
-    path.write_text("model,n_hidden,dropout,learning_rate,n_steps,chosen\nlstm,8,0,0.1,5,0\n")
+    path.write_text("model,n_hidden,dropout,learning_rate,steps_share,chosen\nlstm,8,0,0.1,1,0\n")
     with pytest.raises(ConfigError, match="0 chosen settings of 'lstm', expected 1"):
         read_settings("lstm", path)
 
@@ -105,7 +112,7 @@ def test_a_search_gives_networks_the_default_and_the_same_draws_and_never_opens_
         search_settings("chamnet", data, n_trials=2, train=few),
     ]
     pd.testing.assert_frame_equal(tables[0], tables[1])
-    drawn = ["trial", "n_hidden", "dropout", "learning_rate", "n_steps"]
+    drawn = ["trial", "n_hidden", "dropout", "learning_rate", "steps_share"]
     pd.testing.assert_frame_equal(tables[0][drawn], tables[2][drawn])
     assert tables[0].loc[0, "n_hidden"] == Settings().n_hidden
     assert tables[0]["chosen"].sum() == 1
