@@ -28,9 +28,11 @@ def main() -> None:
     """Run every world and write benchmarks/out/closure.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="worlds")
+    parser.add_argument("--first", type=int, default=DEMO_SEED, help="seed of the first of them")
     parser.add_argument("--cores", type=int, default=16)
     options = parser.parse_args()
-    worlds = [run_world(seed, cores=options.cores) for seed in range(1, options.seeds + 1)]
+    seeds = range(options.first, options.first + options.seeds)
+    worlds = [run_world(seed, cores=options.cores) for seed in seeds]
     write_benchmark("closure", summarize(worlds), synthetic=True, worlds=worlds)
 
 
