@@ -3,8 +3,9 @@
     python benchmarks/convert.py            # 0.25 degree, 8 daily variables, 12 GB; 30 GB of disk
     python benchmarks/convert.py --quick    # 1 degree, 0.8 GB
 
-Data are generated: one map a chunk, not compressed, as large as ERA5's; and, for the worst case,
-two of the variables in chunks of a year and 30 x 30 pixels. Every part runs in a process of its own on files that are out of the page cache (posix_fadvise).
+Data are generated: one map a chunk, not compressed, as large as ERA5's; and, the worst case, two
+of the variables in chunks of a year and 30 x 30 pixels. Every part runs in a process of its own
+on files that are out of the page cache (posix_fadvise).
 """
 
 import argparse
@@ -39,6 +40,7 @@ VARIABLES = {
     "mean_surface_downward_short_wave_radiation_flux": ("W m**-2", 200.0, 50.0),
     "mean_surface_downward_long_wave_radiation_flux": ("W m**-2", 300.0, 30.0),
 }
+BLOCK_VARIABLES = ("2m_temperature", "mean_total_precipitation_rate")
 DRIVERS = [
     "air_temperature", "precipitation_flux", "surface_downwelling_shortwave_flux_in_air",
     "surface_downwelling_longwave_flux_in_air", "vapor_pressure_deficit", "surface_air_pressure",
@@ -157,9 +159,9 @@ def _make_store(
 
 
 def _make_blocks(path: Path, maps: Path) -> None:
-    """Write the drivers that are one variable each in chunks that hold all steps."""
+    """Write what the first two drivers are made of in chunks that hold all steps."""
     source, group = zarr.open_group(maps, mode="r"), zarr.create_group(path, zarr_format=3)
-    for name in list(VARIABLES)[0], list(VARIABLES)[5]:
+    for name in BLOCK_VARIABLES:
         old = source[name]
         array = group.create_array(
             name, shape=old.shape, chunks=(N_DAYS, BLOCK, BLOCK), dtype="f4", compressors=None,
@@ -220,7 +222,7 @@ def _copy_one(source: Path, out: Path, _: float) -> None:
 
 
 def _convert_blocks(source: Path, out: Path, memory_gb: float) -> None:
-    _convert(source, out, memory_gb, names=[DRIVERS[0], DRIVERS[2]])
+    _convert(source, out, memory_gb, names=DRIVERS[:2])
 
 
 def _convert(source: Path, out: Path, memory_gb: float, names: list[str] = DRIVERS) -> None:
