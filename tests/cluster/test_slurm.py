@@ -65,7 +65,7 @@ def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
 
 
 def test_a_job_killed_for_memory_is_given_more(slurm, new_jobs, untrained, survive):
-    little = ("--set-resources", "train_member:mem_mb=350 * attempt")
+    little = ("--set-resources", "train_member:mem_mb=350 + 2650 * (attempt - 1)")
     ended = untrained.call(*ON_SLURM, *little, cores=4, targets=[MEMBER])
     assert ended.status == 0, ended.text
     assert "Trying to restart job" in ended.text
