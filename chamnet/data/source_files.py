@@ -152,12 +152,20 @@ def _with_dates(data: xr.Dataset, *, axes: SourceAxes) -> xr.Dataset:
         return data
     if axes.time_units is not None:
         data[name].attrs["units"] = axes.time_units
-    months = _MONTHS_SINCE.match(str(data[name].attrs.get("units")))
-    if months is not None:  # of no fixed length, so that CF's decoders refuse them
-        first = np.datetime64(f"{int(months[1]):04d}-{int(months[2]):02d}", "M")
-        dates = first + np.floor(data[name].values).astype("m8[M]")
-        return data.assign_coords({name: (name, dates.astype("M8[ns]"))})
-    return data.assign_coords({name: xr.decode_cf(data[[name]])[name]})
+    return data.assign_coords({name: decode_dates(data[name])})
+
+
+def decode_dates(times: xr.DataArray) -> xr.DataArray:
+    """Dates of an axis that was not decoded; of numbers without units, the numbers.
+
+    Months since an origin are of no fixed length, so that CF's decoders refuse them.
+    """
+    months = _MONTHS_SINCE.match(str(times.attrs.get("units")))
+    if months is None:
+        return xr.decode_cf(xr.Dataset(coords={times.name: times}))[times.name]
+    first = np.datetime64(f"{int(months[1]):04d}-{int(months[2]):02d}", "M")
+    dates = first + np.floor(times.values).astype("m8[M]")
+    return xr.DataArray(dates.astype("M8[ns]"), dims=times.dims)
 
 
 def canonical_piece(dataset: xr.Dataset, name: str, *, path: str, axes: SourceAxes) -> Piece:
