@@ -52,7 +52,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.asked.append(name)
             self._answer(200, file.read_bytes())
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _list(self, query: dict[str, str]) -> None:
         folder, prefix = self.server.folder, query.get("prefix", "")
