@@ -76,7 +76,7 @@ class Setting:
         from chamnet.inference import batches, shards
         from chamnet.inference.inputs import Inputs
 
-        device = batches.set_up_torch(threads=self.options.threads, device="cpu")
+        device = batches.set_up_torch(device="cpu")
         cells = open_store(self.cells)
         members = {path.parent.name: batches.load_member(path) for path in self.checkpoints}
         names = next(iter(members.values())).driver_names

@@ -65,7 +65,7 @@ def embed_year(
     cells_per_batch : cells of a forward pass; None takes what suits the device
     precision : float32 or bfloat16
     device : auto, cpu or cuda
-    threads : of torch
+    threads : of a CPU, a batch each; no bit depends on it
     engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
 
     Returns
@@ -88,7 +88,7 @@ def embed_year(
     if is_finished(store, digest):
         logger.info("%s: finished before", store)
         return write_pointer(manifest, store)
-    place = set_up_torch(threads=threads, device=device)
+    place = set_up_torch(device=device)
     members = load_members(
         checkpoints,
         drivers=read_names(drivers),
