@@ -64,7 +64,6 @@ class Setting:
             drivers=self.drivers(year),
             cells=self.cells,
             checkpoints=self.checkpoints,
-            precision=self.options.precision,
             device=self.options.device,
             threads=self.options.threads,
         )

@@ -227,7 +227,7 @@ PARTS = {
     },
 }
 COMPARED = ("pipeline", "network", "disk", "loop", "apply_ufunc", "xbatcher", "forest")
-HAVE_PRECISION = ("reference", "pipeline", "embedding", "network", "apply_ufunc", "xbatcher")
+HAVE_PRECISION = ("reference", "pipeline", "network", "apply_ufunc", "xbatcher")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import functools
 import itertools
 import logging
 import os
+import queue
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
 KEPT_BYTES = 512 * 1024**2
 # Shards that are computed at once by a process: a CPU's threads share one shard's batches; a GPU
 # takes the next shard's numbers on one stream while it computes on the other.
-TURNS = {"cpu": threading.Semaphore(1), "cuda": threading.Semaphore(2)}
+N_TURNS = {"cpu": 1, "cuda": 2}
 _halving = threading.Lock()
 
 
@@ -174,7 +175,7 @@ class Batcher:
         def run(start: int) -> list[list[np.ndarray]]:
             return self._run_rows(function, arrays, start, min(start + size, n_rows))
 
-        with TURNS[self.device.type], _own_stream(self.device):
+        with _turn(self.device):
             if self.device.type == "cpu" and self.threads > 1:
                 with ThreadPoolExecutor(self.threads, initializer=_work_alone) as pool:
                     parts = list(itertools.chain(*pool.map(run, starts)))
@@ -241,13 +242,30 @@ def _work_alone() -> None:
     torch.set_num_threads(1)
 
 
-def _own_stream(device: torch.device) -> contextlib.AbstractContextManager:
-    """A stream of CUDA for a shard, so that its transfers go beside another's computing."""
-    if device.type != "cuda":
-        return contextlib.nullcontext()
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
-    return torch.cuda.stream(stream)
+@contextlib.contextmanager
+def _turn(device: torch.device) -> Iterator[None]:
+    """Wait for a turn to compute a shard, on a GPU with a stream of CUDA.
+
+    Transfers of one shard so go beside another's computing. The streams are few and kept,
+    since memory that CUDA frees is used again by the same stream only.
+    """
+    turns = _turns(device)
+    stream = turns.get()
+    try:
+        if stream is not None:
+            stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
+        with torch.cuda.stream(stream):  # of None: nothing
+            yield
+    finally:
+        turns.put(stream)
+
+
+@functools.cache
+def _turns(device: torch.device) -> "queue.SimpleQueue[torch.cuda.Stream | None]":
+    turns: queue.SimpleQueue[torch.cuda.Stream | None] = queue.SimpleQueue()
+    for _ in range(N_TURNS[device.type]):
+        turns.put(torch.cuda.Stream(device) if device.type == "cuda" else None)
+    return turns
 
 
 def _pad(rows: np.ndarray, n_rows: int) -> np.ndarray:

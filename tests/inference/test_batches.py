@@ -4,6 +4,7 @@ import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from factories_inference import make_world
 
 from chamnet.errors import CheckpointError
+from chamnet.inference import batches
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.provenance import read_json
 
@@ -89,6 +91,33 @@ def test_one_shard_is_computed_at_a_time():
         for done in [pool.submit(make_batcher().map, note, rows) for _ in range(3)]:
             done.result()
     assert set(most) == {1}
+
+
+class FakeStream:
+    """What a stream of CUDA is asked."""
+
+    def __init__(self, device=None):
+        self.waited_for = []
+
+    def wait_stream(self, other):
+        self.waited_for.append(other)
+
+
+def test_a_gpu_takes_two_shards_each_on_a_stream_that_is_kept(monkeypatch):
+    together, seen = threading.Barrier(2, timeout=30), []
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda device: "weights")
+    monkeypatch.setattr(torch.cuda, "stream", lambda one: seen.append(one) or nullcontext())
+
+    def take_turn(_):
+        with batches._turn(torch.device("cuda", 7)):
+            together.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(take_turn, range(6)))
+    assert len(seen) == 6
+    assert len({id(stream) for stream in seen}) == 2
+    assert {word for stream in seen for word in stream.waited_for} == {"weights"}
 
 
 @pytest.fixture

@@ -246,7 +246,9 @@ def test_bfloat16_is_near_float32(world, tmp_path):
         world.predict(2012, years=[2011], precision="bfloat16", store=tmp_path / "b.zarr")
     )["flux"]
     error = float(np.sqrt(((half - full) ** 2).sum() / (full**2).sum()))
+    budgets = half.astype(float).sum(("time", "cell")) / full.astype(float).sum(("time", "cell"))
     assert 0 < error < 1e-2
+    assert float(abs(budgets - 1).max()) < 1e-3
 
 
 def test_calibration_replaces_the_mean_factor(world, tmp_path):
