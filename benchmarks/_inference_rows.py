@@ -94,7 +94,8 @@ def build_reference(
     rows, floor = [], found["floor", "float32"]
     for precision in PRECISIONS:
         seconds = found["reference", precision][clock]
-        name = f"reference size, {precision}: drivers to fluxes, from 4 years by the fitted line"
+        n_cells = found["reference", precision]["cells"]
+        name = f"reference size, {precision}: from 4 years of {n_cells} cells by the fitted line"
         rows.append(build_row(name, seconds, "s", at_most=300 if device == "cuda" else None))
         rate = speed["network", precision] * 1e6 * floor["operations of a predicted day"]
         name = f"(b), {precision}: share of the rate of a matrix product"

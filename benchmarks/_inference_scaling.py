@@ -4,7 +4,7 @@ import argparse
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from _bench import OUT
 from _inference_rivals import time_of
 from _inference_world import CELLS_PER_SHARD as SHARD_OF_WORLD
-from _inference_world import Setting, driver_names, write_drivers, write_world
+from _inference_world import Setting, driver_names, write_world
 
 CELLS_PER_SHARD = 1024
 SIZES = {  # cells, years
@@ -28,6 +28,7 @@ FIRST_YEAR = 2011
 N_CONTEXT_YEARS = 4
 REFERENCE = {"cells": 62_000, "years": 40, "members": 5}
 REFERENCE_YEARS = (2011, 2012, 2013, 2014)  # that are measured of it
+MOST_REFERENCE_CELLS = {"cpu": 8192, "cuda": REFERENCE["cells"]}
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -48,7 +49,7 @@ def measure_scaling(setting: Setting, *, n_cells: int, n_years: int) -> dict:
     return quickest | {"n_cells": n_cells, "n_years": n_years}
 
 
-def run_years(world: Setting, years: list[int]) -> Iterator[int]:
+def run_years(world: Setting, years: Sequence[int]) -> Iterator[int]:
     """Embed and predict years, one after the other, as if nothing of them was there."""
     for i, year in enumerate(years):
         world.embed(year, digest=f"again {time.time_ns()}")
@@ -58,19 +59,23 @@ def run_years(world: Setting, years: list[int]) -> Iterator[int]:
 
 
 def measure_reference(setting: Setting) -> dict:
-    """Every member on every cell of 4 years; seconds of the reference size by the fitted line."""
+    """Every member on 4 years; seconds of the reference size by the line fitted to them.
+
+    On a CPU fewer cells are taken, and the line goes by cells too.
+    """
     setting.inputs()  # imports are no part of it
-    years = list(REFERENCE_YEARS)
-    for year in years:
-        write_drivers(setting.drivers(year), year, setting.places(), SHARD_OF_WORLD)
-    setting.forget()
-    stages, seconds = run_years(setting, years), [{"wall": 0.0, "processor": 0.0}]
+    folder, options, years = setting.folder / "reference", vars(setting.options), REFERENCE_YEARS
+    n_cells = min(options["n_cells"], MOST_REFERENCE_CELLS[options["device"]])
+    world = Setting(argparse.Namespace(**(options | {"folder": folder, "n_cells": n_cells})))
+    write_world(world, years=years, cells_per_shard=SHARD_OF_WORLD)
+    world.forget()
+    stages, seconds = run_years(world, years), [{"wall": 0.0, "processor": 0.0}]
     for _ in years:
         more = time_of(lambda: next(stages))
         seconds.append({clock: seconds[-1][clock] + more[clock] for clock in more})
-    times = REFERENCE["cells"] / setting.options.n_cells
-    times *= REFERENCE["members"] / setting.options.n_members
-    found = {"seconds": seconds}
+    shutil.rmtree(folder)
+    times = REFERENCE["cells"] / n_cells * REFERENCE["members"] / options["n_members"]
+    found = {"seconds": seconds, "cells": n_cells}
     for clock in seconds[0]:
         slope, start = np.polyfit(range(len(seconds)), [s[clock] for s in seconds], 1)
         found[clock] = start + slope * times * REFERENCE["years"]

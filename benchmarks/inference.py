@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def run_parts(options: argparse.Namespace, sizes: dict[str, int]) -> dict | None:
-    """Figures of every part and precision, of its quickest turn; None if time was up before."""
+    """Figures of every part, of its quickest turn; None if time was up before each had one."""
     setting = [f"--folder={WORK / 'world'}"]
     setting += [f"--{name}={getattr(options, name)}" for name in ("threads", "clock", "device")]
     setting += [f"--{name.replace('_', '-')}={size}" for name, size in sizes.items()]
@@ -83,7 +83,9 @@ def run_parts(options: argparse.Namespace, sizes: dict[str, int]) -> dict | None
         kept = WORK / f"{name}.json"
         if not kept.exists():
             if time.monotonic() - began > options.seconds:
-                return None
+                if turn == 0:
+                    return None
+                break
             done = run_part(__file__, f"--part={part}", f"--precision={precision}", *setting)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(done))
@@ -97,10 +99,9 @@ def run_parts(options: argparse.Namespace, sizes: dict[str, int]) -> dict | None
 
 
 def plan_parts(rounds: int) -> Iterator[tuple[str, str, int]]:
-    """Part, precision and turn of each run: the world, what is compared in turns, the rest."""
-    others = [part for part in PARTS if part not in COMPARED]
-    for turn, parts in [(0, others[:1]), *((t, COMPARED) for t in range(rounds)), (0, others[1:])]:
-        for part in parts:
+    """Part, precision and turn of each run: all parts once, then what is compared again."""
+    for turn in range(rounds):
+        for part in COMPARED if turn else PARTS:
             for precision in PRECISIONS if part in HAVE_PRECISION else PRECISIONS[:1]:
                 yield part, precision, turn
 
