@@ -1,10 +1,11 @@
 """Time and memory of converting a year of drivers, beside copying the same bytes.
 
-    python benchmarks/convert.py            # 0.25 degree, 8 daily variables, 12 GB; 24 GB of disk
+    python benchmarks/convert.py            # 0.25 degree, 8 daily variables, 12 GB; 30 GB of disk
     python benchmarks/convert.py --quick    # 1 degree, 0.8 GB
 
-Data are generated: one map a chunk, not compressed, as large as ERA5's. Every part runs in a
-process of its own on files that are out of the page cache (posix_fadvise).
+Data are generated: one map a chunk, not compressed, as large as ERA5's; and, the worst case, two
+of the variables in chunks of a year and 30 x 30 pixels. Every part runs in a process of its own
+on files that are out of the page cache (posix_fadvise).
 """
 
 import argparse
@@ -23,7 +24,11 @@ import xarray as xr
 import zarr
 
 YEAR, N_DAYS, N_HOURLY_DAYS = 2015, 365, 5
-PARTS = ("copy", "convert", "copy_hourly", "convert_hourly", "copy_one", "chunk_one", "p2p_one")
+BLOCK = 30  # rows and columns of a chunk that holds all steps
+PARTS = (
+    "copy", "convert", "copy_hourly", "convert_hourly", "copy_blocks", "convert_blocks",
+    "copy_one", "chunk_one", "p2p_one",
+)  # fmt: skip
 # Name, units, mean and seasonal amplitude of what ERA5's daily files hold.
 VARIABLES = {
     "2m_temperature": ("K", 280.0, 10.0),
@@ -35,6 +40,7 @@ VARIABLES = {
     "mean_surface_downward_short_wave_radiation_flux": ("W m**-2", 200.0, 50.0),
     "mean_surface_downward_long_wave_radiation_flux": ("W m**-2", 300.0, 30.0),
 }
+BLOCK_VARIABLES = ("2m_temperature", "mean_total_precipitation_rate")
 DRIVERS = [
     "air_temperature", "precipitation_flux", "surface_downwelling_shortwave_flux_in_air",
     "surface_downwelling_longwave_flux_in_air", "vapor_pressure_deficit", "surface_air_pressure",
@@ -83,8 +89,9 @@ def _run(part: str, folder: Path, memory_gb: float) -> dict[str, float]:
 
 def build_rows(found: dict[str, dict[str, float]], memory_gb: float) -> list[dict]:
     """Figures of the parts, and their ratios to copies."""
-    ratio = {n: found[f"convert{n}"]["s"] / found[f"copy{n}"]["s"] for n in ("", "_hourly")}
-    peak = max(found[p]["peak_mib"] for p in ("convert", "convert_hourly"))
+    kinds = ("", "_hourly", "_blocks")
+    ratio = {kind: found[f"convert{kind}"]["s"] / found[f"copy{kind}"]["s"] for kind in kinds}
+    peak = max(found[f"convert{kind}"]["peak_mib"] for kind in kinds)
     rows = [
         _bench.build_row("source, a year of 8 daily variables", found["copy"]["gb"], "GB"),
         _bench.build_row("plain copy", found["copy"]["s"], "s"),
@@ -94,6 +101,12 @@ def build_rows(found: dict[str, dict[str, float]], memory_gb: float) -> list[dic
         _bench.build_row("hourly: plain copy", found["copy_hourly"]["s"], "s"),
         _bench.build_row("hourly: to daily means on cells", found["convert_hourly"]["s"], "s"),
         _bench.build_row("hourly: ratio to the copy", ratio["_hourly"], "", at_most=2.5),
+        _bench.build_row(
+            "source, 2 variables in blocks of a year", found["copy_blocks"]["gb"], "GB"
+        ),
+        _bench.build_row("blocks of a year: plain copy", found["copy_blocks"]["s"], "s"),
+        _bench.build_row("blocks of a year: convert_year", found["convert_blocks"]["s"], "s"),
+        _bench.build_row("blocks of a year: ratio to the copy", ratio["_blocks"], ""),
         _bench.build_row("peak memory", peak / 1024, "GiB", at_most=memory_gb),
     ]
     for part, name in (
@@ -117,6 +130,7 @@ def make_world(folder: Path, *, step_deg: float) -> None:
     longitude = np.arange(0, 360, step_deg)
     _make_store(folder / "daily.zarr", latitude, longitude, n_steps=N_DAYS, hours=24)
     _make_store(folder / "hourly.zarr", latitude, longitude, n_steps=N_HOURLY_DAYS * 24, hours=1)
+    _make_blocks(folder / "blocks.zarr", folder / "daily.zarr")
     _make_cells(folder, step_deg=step_deg)
 
 
@@ -144,6 +158,21 @@ def _make_store(
         group.create_array(name, data=values, dimension_names=(name,), attributes=attributes)
 
 
+def _make_blocks(path: Path, maps: Path) -> None:
+    """Write what the first two drivers are made of in chunks that hold all steps."""
+    source, group = zarr.open_group(maps, mode="r"), zarr.create_group(path, zarr_format=3)
+    for name in BLOCK_VARIABLES:
+        old = source[name]
+        array = group.create_array(
+            name, shape=old.shape, chunks=(N_DAYS, BLOCK, BLOCK), dtype="f4", compressors=None,
+            dimension_names=old.metadata.dimension_names, attributes=dict(old.attrs),
+        )  # fmt: skip
+        for row in range(0, old.shape[1], 8 * BLOCK):  # as many as are a third of a GB
+            array[:, row : row + 8 * BLOCK] = old[:, row : row + 8 * BLOCK]
+    for name in ("time", "latitude", "longitude"):
+        shutil.copytree(maps / name, path / name)
+
+
 def _make_cells(folder: Path, *, step_deg: float) -> None:
     """Write cells of a synthetic land mask, 30 % of the globe north of 60 S."""
     from chamnet.data.store import write_store
@@ -167,14 +196,16 @@ def _make_cells(folder: Path, *, step_deg: float) -> None:
 def measure(part: str, folder: Path, memory_gb: float) -> dict[str, float]:
     """Seconds, GB of source and peak MiB of one part."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    source = folder / ("hourly.zarr" if part.endswith("_hourly") else "daily.zarr")
+    kind = part.rpartition("_")[2]
+    source = folder / f"{kind if kind in ('hourly', 'blocks') else 'daily'}.zarr"
     size = sum(p.stat().st_size for p in source.rglob("*") if p.is_file())
     size = size / len(VARIABLES) if part.endswith("_one") else size
     out = folder / "out.zarr"
     started = time.perf_counter()
     peak = {
         "copy": _copy, "copy_hourly": _copy, "copy_one": _copy_one, "convert": _convert,
-        "convert_hourly": _convert_hourly, "chunk_one": _chunk_one, "p2p_one": _p2p_one,
+        "convert_hourly": _convert_hourly, "copy_blocks": _copy, "convert_blocks": _convert_blocks,
+        "chunk_one": _chunk_one, "p2p_one": _p2p_one,
     }[part](source, out, memory_gb)  # fmt: skip
     seconds = time.perf_counter() - started
     for path in folder.glob("out.*"):
@@ -190,12 +221,16 @@ def _copy_one(source: Path, out: Path, _: float) -> None:
     shutil.copytree(source / next(iter(VARIABLES)), out)
 
 
-def _convert(source: Path, out: Path, memory_gb: float) -> None:
+def _convert_blocks(source: Path, out: Path, memory_gb: float) -> None:
+    _convert(source, out, memory_gb, names=DRIVERS[:2])
+
+
+def _convert(source: Path, out: Path, memory_gb: float, names: list[str] = DRIVERS) -> None:
     from chamnet.data.reanalysis import convert_year
 
     convert_year(
         store=str(out), digest="bench", year=YEAR, cells=str(source.parent / "cells.json"),
-        source="era5", paths=[str(source)], names=DRIVERS, cells_per_shard=8192,
+        source="era5", paths=[str(source)], names=names, cells_per_shard=8192,
         cells_per_chunk=2048, memory_gb=memory_gb,
     )  # fmt: skip
 

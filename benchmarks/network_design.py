@@ -4,7 +4,7 @@
 five of each, from simulated land (cells drawn by area, hidden traits), trains a small network on
 each, predicts all land without any response, and compares the emission over the wetlands with
 the truth. Synthetic throughout. Each fit is kept under ``benchmarks/out/network_design``, so that
-a run that was stopped goes on.
+a run that was stopped goes on; ``docs/network_design.png`` is the curve of a full run.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _bench import OUT, build_row, write_benchmark
+from _bench import OUT, ROOT, build_row, write_benchmark
 
 from chamnet.data.normalization import Normalization
 from chamnet.data.windows import PlaceData, open_place_data
@@ -23,6 +23,15 @@ from chamnet.demo.surface import build_static_extent
 from chamnet.grid import Grid
 from chamnet.inference.places import predict_places
 from chamnet.provenance import digest_of_code, digest_of_values, read_json, write_json
+from chamnet.report.style import (
+    COLORS,
+    COLUMN_IN,
+    GRAY,
+    LIGHT,
+    build_figure,
+    in_style,
+    write_figure,
+)
 from chamnet.training.member import fit_member
 
 FULL = {"n_towers": (10, 20, 45, 90, 200), "n_draws": 5, "n_places": 1500, "n_years": 6}
@@ -106,6 +115,31 @@ def main() -> None:
             rows.append(read_json(path))
             LOGGER.info("%d towers, draw %d: %+.3f", n_towers, draw, rows[-1]["error"])
     write_benchmark("network_design", summarize(rows), synthetic=True, quick=quick, fits=rows)
+    if not quick:
+        plot_errors(rows, ROOT / "docs" / "network_design")
+
+
+@in_style
+def plot_errors(fits: list[dict], out: Path) -> None:
+    """Errors of single draws, and the median of their size, by the number of towers."""
+    table = pd.DataFrame(fits)
+    size = (100 * table["error"]).abs().groupby(table["n_towers"]).median()
+    figure = build_figure(COLUMN_IN, 2.6)
+    axes = figure.subplots()
+    axes.axhline(0, color=GRAY, linewidth=0.6)
+    axes.fill_between(size.index, -size, size, color=LIGHT, label="median size")
+    axes.plot(
+        table["n_towers"], 100 * table["error"], "o", color=COLORS["emission"], markersize=4,
+        label="a network", clip_on=False,
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xticks(size.index, labels=[str(n) for n in size.index], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("towers")
+    axes.set_ylabel("error of the global emission, %")
+    axes.legend(fontsize=6)
+    write_figure(figure, out, synthetic=True)
+    out.with_suffix(".pdf").unlink(missing_ok=True)  # the page shows the PNG
 
 
 def summarize(fits: list[dict]) -> list[dict]:

@@ -15,7 +15,7 @@ import pandas as pd
 from _bench import ROOT, build_row, write_benchmark
 
 from chamnet.constants import KG_PER_TG
-from chamnet.data.places import read_tower_drivers
+from chamnet.data.tower_drivers import read_tower_drivers
 from chamnet.data.towers import Tower, read_towers
 from chamnet.data.windows import MEASURED
 from chamnet.demo.surface import build_monthly_extent, build_static_extent
@@ -60,7 +60,15 @@ LOGGER = logging.getLogger("process_model")
 
 def simulate_towers(towers: list[Tower]) -> tuple[pd.DatetimeIndex, np.ndarray]:
     """Days of all years, and the daily emission of towers, (tower, time), nmol m-2 s-1."""
-    drivers = read_tower_drivers(towers, driver_names=[*REQUIRED, LONGWAVE], years=YEARS)
+    places = pd.DataFrame(
+        {
+            "place": [tower.site_id for tower in towers],
+            "latitude": [tower.latitude for tower in towers],
+            "longitude": [tower.longitude for tower in towers],
+        }
+    )
+    names = [*REQUIRED, LONGWAVE]
+    drivers = read_tower_drivers(towers, places=places, driver_names=names, years=YEARS)
     parameters = read_parameters()
     key = {label: name for name, label in CLASS_LABELS.items()} | NEAREST_CLASS
     weights = parameters.weights_of([key[tower.place_class] for tower in towers])

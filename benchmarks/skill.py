@@ -3,6 +3,7 @@
     python benchmarks/skill.py --seeds 3                  # hours; resumable, fit by fit
     python benchmarks/skill.py --quick                    # minutes: few models, short training
     python benchmarks/skill.py --only towers uptake       # some of the data
+    python benchmarks/skill.py --models chamnet lstm --ablations no_anchor
     python benchmarks/skill.py --search 6                 # settings of the networks, see below
     python benchmarks/skill.py --speed                    # training and a whole cross-validation
 
@@ -18,12 +19,13 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from _bench import OUT, ROOT, build_row, write_benchmark
+from _skill_page import HEADLINES, write_page
 from _training_speed import measure_speed
 
 from chamnet.config import Config, read_config
@@ -49,10 +51,9 @@ TEMPORAL, SPATIAL = ("rolling",), ("few_shot", "zero_shot")
 QUICK_MODELS = ("chamnet", "lstm", "lstm_history", "climatology", "last_year", "class_month")
 QUICK_ABLATIONS = ("no_contrastive", "no_history")
 QUICK_TRAIN = {"n_steps": 100, "steps_per_epoch": 25, "batch_places": 16}
+SEARCH_TRAIN = {"n_steps": 150, "steps_per_epoch": 25}  # half of a run's, to be affordable
 N_SIMULATED, N_SIMULATED_YEARS = 600, 10
-HEADLINES = (("pooled_daily", "r2"), ("pooled_monthly", "r2"), ("pooled_monthly", "nrmse_mean"),
-             ("pooled_monthly", "bias"), ("site_median", "r2"),
-             ("pooled_monthly", "coverage_90"))  # fmt: skip
+DIFFERENCE = ("site_median", "r2_difference")
 
 
 class Data:
@@ -136,6 +137,9 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="repeats of every fit")
     parser.add_argument("--quick", action="store_true", help="few models, short training")
     parser.add_argument("--only", nargs="+", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
+    parser.add_argument("--ablations", nargs="*", choices=list(ABLATIONS), help="some of them")
+    parser.add_argument("--ablation-seeds", type=int, default=1, help="repeats of an ablation")
     parser.add_argument("--processes", type=int, default=2, help="fits side by side")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="trials a network")
     parser.add_argument("--speed", action="store_true", help="time training alone")
@@ -156,7 +160,7 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 predictions_folder=folder / "predictions",
                 figures_folder=folder / "figures",
                 protocols=data.protocols(target),
-                models=QUICK_MODELS if options.quick else MODELS,
+                models=options.models or (QUICK_MODELS if options.quick else MODELS),
                 contexts=(*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",),
                 n_folds=2 if options.quick else 5,
                 n_seeds=1 if options.quick else options.seeds,
@@ -165,15 +169,20 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 seed=0,
                 n_processes=options.processes,
                 synthetic=data.synthetic,
-                variants={
-                    k: v for k, v in ABLATIONS.items() if not options.quick or k in QUICK_ABLATIONS
-                },
+                variants={name: ABLATIONS[name] for name in _ablations(options)},
+                n_variant_seeds=options.ablation_seeds,
                 swap_history=target == "emission",
             )
         )
     rows = pd.concat(tables, ignore_index=True)
     rows.insert(0, "data", name)
     return rows.assign(synthetic=data.synthetic)
+
+
+def _ablations(options: argparse.Namespace) -> Sequence[str]:
+    if options.ablations is not None:
+        return options.ablations
+    return QUICK_ABLATIONS if options.quick else list(ABLATIONS)
 
 
 def _target(name: str) -> str:
@@ -198,8 +207,8 @@ def write_tables(table: pd.DataFrame, options: argparse.Namespace, seconds: dict
         for row in _headlines(table).itertuples()
     ]
     write_benchmark(name, rows, seeds=options.seeds, seconds=seconds)
-    page = "\n".join(_write_page(table))
-    (OUT / f"{name}.md").write_text(page + "\n")
+    command = " ".join(["python benchmarks/skill.py", *sys.argv[1:]])
+    (OUT / f"{name}.md").write_text("\n".join(write_page(table, command)))
 
 
 def _figure_name(row: Any) -> str:
@@ -209,50 +218,19 @@ def _figure_name(row: Any) -> str:
 
 
 def _headlines(table: pd.DataFrame) -> pd.DataFrame:
-    wanted = [*HEADLINES, ("site_median", "r2_difference")]
+    wanted = [*((level, metric) for level, metric, _ in HEADLINES), DIFFERENCE]
     keys = pd.MultiIndex.from_frame(table[["level", "metric"]])
     return table[keys.isin(wanted)]
 
 
-def _write_page(table: pd.DataFrame) -> Iterable[str]:
-    yield "# Skill\n"
-    yield f"Written by `benchmarks/skill.py` on {time.strftime('%Y-%m-%d')}.\n"
-    for (data, target, protocol), part in table.groupby(["data", "target", "protocol"], sort=False):
-        note = ", synthetic" if part["synthetic"].any() else ""
-        yield f"## {data}: {target}, {protocol}{note}\n"
-        yield from _write_scores(part)
-        yield from _write_differences(part)
-
-
-def _write_scores(part: pd.DataFrame) -> Iterable[str]:
-    columns = [f"{level} {metric}" for level, metric in HEADLINES]
-    yield "| model | context | " + " | ".join(columns) + " | places |"
-    yield "|" + "---|" * (len(columns) + 3)
-    own = part[part["compared_with"] == ""]
-    for (model, context), rows in own.groupby(["model", "context"], sort=False):
-        values = rows.set_index(["level", "metric"])["value"]
-        cells = [f"{values.get(key, float('nan')):.3g}" for key in HEADLINES]
-        yield f"| {model} | {context} | {' | '.join(cells)} | {rows['n_places'].max():.0f} |"
-    yield ""
-
-
-def _write_differences(part: pd.DataFrame) -> Iterable[str]:
-    rows = part[(part["metric"] == "r2_difference") & (part["model"] == "chamnet")]
-    for row in rows.itertuples():
-        yield (
-            f"- chamnet {row.context} minus {row.compared_with}: median difference of site NSE "
-            f"{row.value:+.3f} ({row.lower:+.3f} to {row.upper:+.3f}, {row.n_places} places)"
-        )
-    yield ""
-
-
-def write_settings(n_trials: int, networks: Sequence[str] = ("chamnet", *NETWORKS)) -> None:
+def write_settings(n_trials: int, networks: Sequence[str] = (*NETWORKS, "chamnet")) -> None:
     """Search the settings of every network on the towers; those done already are kept.
 
     CHAM-net's row is a record: its defaults are in config/config.yaml.
     """
     data = open_place_data(DATA["towers"].build("emission", quick=False))
     train = DATA["towers"].read_options().train.model_dump(exclude={"n_members"})
+    train |= SEARCH_TRAIN
     folder = RESULTS / f"search_{n_trials}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in networks:

@@ -199,6 +199,9 @@ class TrainConfig(Section):
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="clusters held out for early stopping"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: CUDA where there is one, a GPU a member"
+    )
     bfloat16: bool = Field(False, description="autocast to bfloat16 while training")
 
 
@@ -258,7 +261,7 @@ class SkillConfig(Section):
             "years, blocks of 10 degrees",
         )
     )
-    models: list[Baseline | Literal["chamnet"]] = Field(
+    models: list[Baseline | Literal["chamnet", "chamnet+class"]] = Field(
         ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
     )
     variants: dict[Name, dict[str, bool | int | float | str]] = Field(

@@ -73,9 +73,10 @@ class Series:
         return self.axes[0].size * self.axes[1].size * np.dtype(np.float32).itemsize
 
     @property
-    def row_chunk(self) -> int:
-        """Rows that are stored together."""
-        return max(piece.chunk[1] for piece in self.pieces)
+    def chunk(self) -> tuple[int, int, int]:
+        """Steps, rows and columns that are stored together, the most of all files."""
+        steps, rows, columns = zip(*(piece.chunk for piece in self.pieces), strict=True)
+        return max(steps), max(rows), max(columns)
 
     def block_of(self, positions: np.ndarray) -> np.ndarray:
         """Number of the stored block that each step is in; a new file is a new block."""
@@ -86,8 +87,10 @@ class Series:
             last = number[-1] + 1
         return np.concatenate(blocks)[positions]
 
-    def read(self, positions: np.ndarray, *, rows: slice) -> np.ndarray:
-        """Values of steps and rows of latitude, (step, row, longitude) float32, in units.
+    def read(
+        self, positions: np.ndarray, *, rows: slice, columns: slice = slice(None)
+    ) -> np.ndarray:
+        """Values of steps and pixels, (step, row, column) float32, in units.
 
         Parameters
         ----------
@@ -99,7 +102,8 @@ class Series:
             if inside.size:
                 every = inside[1] - inside[0] if inside.size > 1 else 1
                 steps = slice(inside[0] - first, inside[-1] - first + 1, every)
-                parts.append(_read_piece(piece.data.isel(time=steps, latitude=rows)))
+                part = piece.data.isel(time=steps, latitude=rows, longitude=columns)
+                parts.append(_read_piece(part))
             first += piece.times.size
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
         for number in self.variable.missing:

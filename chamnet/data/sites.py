@@ -83,7 +83,8 @@ def parse_table(
     """
     try:
         with open_text() as file:
-            head = list(itertools.islice(csv.reader(file), n_comments, n_comments + 2))
+            rows = itertools.islice(csv.reader(file), n_comments, None)
+            head = list(itertools.islice(filter(None, rows), 2))  # blank lines are no rows
         with open_text() as file:
             table = pd.read_csv(file, low_memory=False, skiprows=n_comments)
     except InputError:
@@ -92,7 +93,8 @@ def parse_table(
         raise InputError(
             f"{source}: cannot be read as a table parted by commas: {error}"
         ) from error
-    if len(head) == 2 and (len(head[0]) < 2 or len(head[1]) > len(head[0])):
+    is_shifted = not isinstance(table.index, pd.RangeIndex)  # a value more a row than names
+    if len(head) == 2 and (len(head[0]) < 2 or is_shifted):
         raise InputError(
             f"{source}: the first row {head[1][:4]} does not fit the header of {len(head[0])} "
             "columns, expected values parted by commas with decimal points (a decimal comma?)"

@@ -36,12 +36,12 @@ class Piece:
     Attributes
     ----------
     data : (time, latitude, longitude), lazy; and expver where the file has it
-    chunk : steps and rows that are stored, and so read, together
+    chunk : steps, rows and columns that are stored, and so read, together
     """
 
     path: str
     data: xr.DataArray
-    chunk: tuple[int, int]
+    chunk: tuple[int, int, int]
 
     @property
     def times(self) -> pd.Index:
@@ -184,7 +184,7 @@ def canonical_piece(dataset: xr.Dataset, name: str, *, path: str, axes: SourceAx
         )
     chunk = _chunk_of(dataset[name], {new: old for old, new in renamed.items()})
     if axes.month_day:  # days of a pixel lie together
-        chunk = data.sizes["time"], chunk[1]
+        chunk = data.sizes["time"], *chunk[1:]
     data = data.isel(dict.fromkeys(extra, 0)).reset_coords(drop=True)
     data = data.rename({old: new for old, new in renamed.items() if old != new})
     data = _dated(data, dataset, axes=axes, source=f"{path} ({name})")
@@ -206,17 +206,19 @@ def _dated(
     return data.sel(time=slice(None, str(stop))) if stop is not None else data
 
 
-def _chunk_of(variable: xr.DataArray, names: Mapping[str, str]) -> tuple[int, int]:
-    found = variable.encoding
-    sizes = found.get("shards") or found.get("chunksizes") or found.get("chunks")
+def _chunk_of(variable: xr.DataArray, names: Mapping[str, str]) -> tuple[int, int, int]:
+    found = variable.encoding  # of shards, "chunks" are the inner ones, which are read alone
+    sizes = found.get("chunks") or found.get("chunksizes")
     if not sizes or len(sizes) != variable.ndim:
-        return 1, 1
+        return 1, 1, 1
     by_dim = dict(zip(variable.dims, sizes, strict=True))
-    steps, rows = (by_dim.get(names[n], variable.sizes.get(names[n], 1)) for n in _TIME_ROWS)
-    return max(1, int(steps)), max(1, int(rows))
+    steps, rows, columns = (
+        max(1, int(by_dim.get(names[n], variable.sizes.get(names[n], 1)))) for n in _AXES
+    )
+    return steps, rows, columns
 
 
-_TIME_ROWS = ("time", "latitude")
+_AXES = ("time", "latitude", "longitude")
 
 
 def _with_days(data: xr.DataArray, *, path: str) -> xr.DataArray:

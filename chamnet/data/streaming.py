@@ -1,12 +1,15 @@
 """From maps to cells in one pass: every stored block of a source is read once.
 
 Bands of steps that end where stored blocks end are read, made daily and put on the cells;
-a day that two bands share is added up from both.
+a day that two bands share is added up from both. Where blocks are so long that a band's maps do
+not fit into memory, they are read in parts of rows and columns, which wait in a file.
 """
 
 import dataclasses
+import functools
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +23,7 @@ from chamnet.data.drivers import Driver
 from chamnet.data.formulas import FORMULAS
 from chamnet.data.ingredients import Ingredients
 from chamnet.data.magnitudes import check_cells, check_maps
+from chamnet.data.pixel_parts import Part, PixelParts
 from chamnet.data.pixel_weights import build_weights, find_overlap
 from chamnet.data.series import Series
 from chamnet.data.steps import Steps
@@ -87,6 +91,7 @@ class Pass:
         self._counts = np.bincount(self._steps.group, minlength=self._steps.n_groups)
         area = find_overlap(self._series, cells=cells)
         n_columns = self._series.axes[1].size
+        self._scratch = scratch
         self._rows = slice(area.indices.min() // n_columns, area.indices.max() // n_columns + 1)
         self._area = area[:, self._rows.start * n_columns : self._rows.stop * n_columns]
         self.products = self._build_products(recipes, scratch=scratch)
@@ -105,8 +110,10 @@ class Pass:
             groups = slice(int(group[band.start]), int(group[band.stop - 1]) + 1)
             goes_on = band.stop < group.size and group[band.stop] == groups.stop - 1
             whole = slice(groups.start, groups.stop - goes_on)
-            for product, maps in zip(self.products, self._read(band, groups), strict=True):
-                self._add_to_cells(product, maps, groups=groups, whole=whole)
+            for days, maps in self._read(band, groups):
+                whole_days = slice(days.start, min(days.stop, whole.stop))
+                for product, values in zip(self.products, maps, strict=True):
+                    self._add_to_cells(product, values, groups=days, whole=whole_days)
             if time.monotonic() - said > LOG_SECONDS:
                 said = time.monotonic()
                 logger.info("%s: %d/%d steps are read", self.label, band.stop, group.size)
@@ -136,63 +143,80 @@ class Pass:
     def _bands(self) -> Iterator[slice]:
         """Steps that are read together: stored blocks, as many as are quick to read."""
         n_steps = self._steps.group.size
-        block = self._series.block_of(self._steps.positions)
-        starts = np.flatnonzero(np.diff(block, prepend=block[0] - 1))
         per_map = self._area.shape[1] * ITEM_BYTES
         height = max(1, int(BAND_BYTES // (per_map * (len(self._inputs) + len(self.products)))))
-        per_group = -(-n_steps // self._steps.n_groups)
-        most = per_group * max(1, int(self._budget / 2 // (per_map * len(self.products))))
         first = 0
-        stops = [*starts[1:].tolist(), n_steps]
+        stops = [*self._block_starts()[1:].tolist(), n_steps]
         for stop, after in itertools.pairwise([*stops, n_steps + height]):
-            if after - first <= height:
-                continue  # the next block fits too
-            if stop - first > most:
-                self._say_blocks_are_long(stop - first, most)
-            for start in range(first, stop, most):
-                yield slice(start, min(start + most, stop))
-            first = stop
+            if after - first > height:  # the next block does not fit too
+                yield slice(first, stop)
+                first = stop
 
-    def _say_blocks_are_long(self, found: int, most: int) -> None:
-        logger.warning(
-            "%s: %s is stored in blocks of %d steps, of which %d fit into drivers.memory_gb: "
-            "each is read %d times",
-            *(self.label, self._series.source, found, most, -(-found // most)),
-        )
+    def _block_starts(self) -> np.ndarray:
+        """Steps where a stored block of every input begins, the first one with them."""
+        starts = []
+        for series, steps in self._inputs.values():
+            block = series.block_of(steps.positions)
+            starts.append(np.flatnonzero(np.diff(block, prepend=block[0] - 1)))
+        return functools.reduce(np.intersect1d, starts)
 
-    def _read(self, band: slice, groups: slice) -> list[np.ndarray]:
-        """Sums by group on pixels, (group, pixel) each product."""
-        n_groups, n_columns = groups.stop - groups.start, self._series.axes[1].size
+    def _read(self, band: slice, groups: slice) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """Some groups after others, and their sums on pixels, (group, pixel) each product."""
         group = self._steps.group[band] - groups.start
         starts = np.flatnonzero(np.diff(group, prepend=-1))
-        parts = list(self._row_blocks(band))
+        parts = list(self._parts(band))
         if len(parts) == 1:
-            maps = self._read_rows(band, parts[0])
-            return [_add_up(values, starts) for values in maps]
-        sums = [np.empty((n_groups, self._area.shape[1]), np.float32) for _ in self.products]
-        for part in parts:
-            inside = slice(
-                (part.start - self._rows.start) * n_columns,
-                (part.stop - self._rows.start) * n_columns,
+            yield groups, [_add_up(maps, starts) for maps in self._read_part(band, parts[0])]
+            return
+        n_groups, n_pixels = groups.stop - groups.start, self._area.shape[1]
+        is_small = len(self.products) * n_groups * n_pixels * ITEM_BYTES <= self._budget / 4
+        scratch = None if is_small else self._scratch / "maps.tmp"
+        if not is_small:
+            logger.info(
+                "%s: %s is stored in blocks of %d steps, whose days wait in a file",
+                *(self.label, self._series.source, band.stop - band.start),
             )
-            for total, values in zip(sums, self._read_rows(band, part), strict=True):
-                total[:, inside] = _add_up(values, starts)
-        return sums
+        n_columns = self._series.axes[1].size
+        with PixelParts(n_groups, parts, rows=self._rows, n_columns=n_columns, scratch=scratch) as (
+            waiting
+        ):
+            for part in parts:
+                for maps in self._read_part(band, part):
+                    waiting.add(_add_up(maps, starts))
+            height = max(1, int(BAND_BYTES // (n_pixels * ITEM_BYTES * len(self.products))))
+            for first in range(0, n_groups, height):
+                days = slice(first, min(first + height, n_groups))
+                shifted = slice(days.start + groups.start, days.stop + groups.start)
+                yield shifted, [waiting.maps(i, days) for i in range(len(self.products))]
 
-    def _row_blocks(self, band: slice) -> Iterator[slice]:
-        """Rows of stored blocks that fit into memory, of all rows that cells need."""
-        chunk = self._series.row_chunk
-        n_bytes = (band.stop - band.start) * self._series.axes[1].size * ITEM_BYTES
-        n_bytes *= 2 * len(self._inputs)  # as they are decoded, and as formulas work
-        height = max(1, int(self._budget / 4 // n_bytes) // chunk) * chunk
-        for start in range(self._rows.start // height * height, self._rows.stop, height):
-            yield slice(max(start, self._rows.start), min(start + height, self._rows.stop))
+    def _parts(self, band: slice) -> Iterator[Part]:
+        """Rows and columns of stored blocks that fit into memory, of all that cells need."""
+        series = [series for series, _ in self._inputs.values()]
+        n_columns = self._series.axes[1].size
+        rows, columns = (math.lcm(*(s.chunk[axis] for s in series)) for axis in (1, 2))
+        rows, columns = min(rows, self._series.axes[0].size), min(columns, n_columns)
+        per_pixel = (band.stop - band.start) * ITEM_BYTES
+        per_pixel *= 2 * len(self._inputs)  # as they are decoded, and as formulas work
+        n_pixels = self._budget / 4 // per_pixel
+        height, width = int(n_pixels // n_columns) // rows * rows, n_columns
+        if height == 0:
+            height, width = rows, max(1, int(n_pixels // rows) // columns) * columns
+        if height * width > 4 * n_pixels:
+            logger.warning(
+                "%s: %s is stored in blocks of %d x %d x %d values, of which one takes more memory "
+                "than drivers.memory_gb",
+                *(self.label, self._series.source, band.stop - band.start, height, width),
+            )
+        for row in range(self._rows.start // height * height, self._rows.stop, height):
+            inside = slice(max(row, self._rows.start), min(row + height, self._rows.stop))
+            for column in range(0, n_columns, width):
+                yield inside, slice(column, min(column + width, n_columns))
 
-    def _read_rows(self, band: slice, rows: slice) -> list[np.ndarray]:
+    def _read_part(self, band: slice, part: Part) -> list[np.ndarray]:
         """Values of the steps of a band, (step, pixel) each product."""
         found = {}
         for name, (series, steps) in self._inputs.items():
-            values = series.read(steps.positions[band], rows=rows)
+            values = series.read(steps.positions[band], rows=part[0], columns=part[1])
             if series.sum_over is not None:
                 values /= steps.seconds[band, None, None]
             if band.start == 0:

@@ -96,6 +96,20 @@ class PlaceData:
         changes = {name: getattr(self, name)[chosen] for name in (*per_place, "place")}
         return dataclasses.replace(self, **changes, windows=windows)
 
+    def with_class_attributes(self) -> Self:
+        """The same places whose class (wetland class or biome) is an attribute too.
+
+        One-hot, 0 or 1 for each class of these places; a site table knows it, a grid cell does
+        not, so that networks trained with it make no maps.
+        """
+        classes = np.unique(self.place_class)
+        is_of_class = (self.place_class[:, None] == classes).astype(self.attributes.dtype)
+        return dataclasses.replace(
+            self,
+            attributes=np.concatenate([self.attributes, is_of_class], axis=1),
+            attribute_names=(*self.attribute_names, *(f"is_{name}" for name in classes)),
+        )
+
     def with_windows(self, mask: np.ndarray) -> Self:
         """The same places with some of the windows.
 

@@ -18,6 +18,7 @@ from chamnet.simulation.traits import SmoothField
 MONTHLY_TOTAL_M2 = 8.0e12  # annual mean area, Zhang et al. (2025) by reference_numbers.md
 STATIC_TOTAL_M2 = 7.3e12
 SOUTHERNMOST = -60.0  # Antarctica has no wetlands
+NORTHERN = 0.6  # of the proxy where a year is below 5 degC; set so that bands emit as models say
 
 
 def build_soils(climate: Climate, *, seed: int) -> dict[str, np.ndarray]:
@@ -143,12 +144,10 @@ def wetland_potential(climate: Climate, *, kind: str) -> np.ndarray:
     wet = np.log(
         (climate.precipitation.mean(axis=0) + 0.05) / (climate.potential.mean(axis=0) + 0.35)
     )
-    flat, sharp, share, north = (
-        (25.0, 0.30, 1.0, 0.6) if kind == "monthly" else (60.0, 0.45, 0.6, 0.8)
-    )
+    flat, sharp, share = (25.0, 0.30, 1.0) if kind == "monthly" else (60.0, 0.45, 0.6)
     proxy = 1 / (1 + np.exp(-(wet - 0.15) / sharp)) / (1 + (climate.slope / flat) ** 2)
     is_cold = climate.temperature.mean(axis=0) < 5
-    proxy = proxy * np.where(is_cold, north, 1.0) * (climate.temperature.max(axis=0) > 3)
+    proxy = proxy * np.where(is_cold, NORTHERN, 1.0) * (climate.temperature.max(axis=0) > 3)
     inside = climate.soil * (climate.grid.latitude > SOUTHERNMOST)[:, None]
     return (0.25 * proxy + share * climate.cover[WETLAND]) * inside
 

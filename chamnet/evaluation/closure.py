@@ -15,7 +15,7 @@ from chamnet.constants import KG_PER_TG
 from chamnet.data.store import open_store
 from chamnet.errors import CalendarError, GridError, InputError
 from chamnet.evaluation.fields import FluxYear
-from chamnet.provenance import write_json
+from chamnet.provenance import write_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ def check_closure(
     fluxes: Mapping[str, Sequence[str | os.PathLike]],
     wetlands: Sequence[str | os.PathLike],
     cells: str | os.PathLike,
+    cell_means: str | os.PathLike,
 ) -> dict[str, Any]:
     """Compare budgets and maps with the truth of the demo world; writes closure.json.
 
@@ -76,6 +77,8 @@ def check_closure(
     fluxes : manifests of the predicted fluxes by target, all years
     wetlands : manifests of the extents, all years
     cells : manifest of the cells
+    cell_means : CSV, a row a target and cell: true and estimated mean flux density over all
+        months and extents, weighted by the surface, kg m-2 s-1, and that surface, m2
 
     Returns
     -------
@@ -104,12 +107,16 @@ def check_closure(
     world = open_store(truth)
     rows: list[dict[str, Any]] = []
     maps: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
     for target, manifests in fluxes.items():
         compared = _compare_target(target, manifests, wetlands, world, land)
         rows += _budget_rows(target, compared, budget, land)
         maps += compared.map_rows(target)
+        tables.append(compared.cell_table(target, land))
         logger.info("check_closure: %s, %d years compared", target, len(manifests))
     values = {"synthetic": True, "rows": rows, "maps": maps}
+    table = pd.concat(tables, ignore_index=True)
+    write_text(cell_means, table.to_csv(index=False, float_format="%.6g"))
     write_json(out, _plain(values))
     _log_globe(rows)
     return values
@@ -122,18 +129,38 @@ class _Compared:
     Parameters
     ----------
     true_kg : (extent, cell), mean a year
-    monthly, mean_map : by extent, skills of the estimate and of the ceiling
+    monthly : by extent, skills of the estimate and of the ceiling
+    sums : surface x time (m2 s), and it times truth, estimate and ceiling, (4, extent, cell)
+    seconds : length of all months together
     n_without_truth : cells with the surface but without a true flux
     """
 
     extents: tuple[str, ...]
     true_kg: np.ndarray
     monthly: list[tuple[WeightedSkill, WeightedSkill]]
-    mean_map: list[tuple[WeightedSkill, WeightedSkill]]
+    sums: np.ndarray
+    seconds: float
     n_without_truth: int
+
+    def cell_table(self, target: str, cells: Cells) -> pd.DataFrame:
+        """Means of the cells that have the surface, a row each."""
+        surface_s, true, estimate, _ = self.sums.mean(axis=1)
+        at = np.flatnonzero(surface_s > 0)
+        return pd.DataFrame(
+            {
+                "target": target,
+                "latitude": cells.latitude[at],
+                "longitude": cells.longitude[at],
+                "true": true[at] / surface_s[at],
+                "estimated": estimate[at] / surface_s[at],
+                "surface_m2": surface_s[at] / self.seconds,
+            },
+            index=pd.Index(at, name="cell"),
+        ).reset_index()
 
     def map_rows(self, target: str) -> list[dict[str, Any]]:
         """Rows of ``maps``, one an extent."""
+        mean_map = _skill_of_means(self.sums)
         return [
             {
                 "target": target,
@@ -141,8 +168,8 @@ class _Compared:
                 "extent": extent,
                 "r2": self.monthly[i][0].r2,
                 "r2_ceiling": self.monthly[i][1].r2,
-                "r2_mean_map": self.mean_map[i][0].r2,
-                "r2_mean_map_ceiling": self.mean_map[i][1].r2,
+                "r2_mean_map": mean_map[i][0].r2,
+                "r2_mean_map_ceiling": mean_map[i][1].r2,
                 "n_cells_without_truth": self.n_without_truth,
             }
             for i, extent in enumerate(self.extents)
@@ -157,7 +184,8 @@ def _compare_target(
     cells: Cells,
 ) -> _Compared:
     true_kg: Any = 0.0
-    sums: list[Any] = [0.0, 0.0, 0.0, 0.0]  # surface x time, and x truth, estimate, ceiling
+    sums: Any = 0.0
+    seconds = 0.0
     monthly: list[tuple[WeightedSkill, WeightedSkill]] = []
     without = np.zeros(cells.latitude.size, dtype=bool)
     for manifest in manifests:
@@ -171,15 +199,16 @@ def _compare_target(
         for (skill, best), surface in zip(monthly, weight, strict=True):
             skill.add(true, estimate, surface)
             best.add(true, ceiling, surface)
-        for i, field in enumerate((np.ones_like(true), true, estimate, ceiling)):
-            sums[i] = sums[i] + (weight * np.nan_to_num(field)).sum(axis=1)
+        fields = (np.ones_like(true), true, estimate, ceiling)
+        sums = sums + np.stack([(weight * np.nan_to_num(f)).sum(axis=1) for f in fields])
+        seconds += float(year.seconds.sum())
     if without.any():
         logger.warning("check_closure: %d cells of %s have no truth", without.sum(), target)
-    return _Compared(year.extents, true_kg, monthly, _skill_of_means(sums), int(without.sum()))
+    return _Compared(year.extents, true_kg, monthly, sums, seconds, int(without.sum()))
 
 
-def _skill_of_means(sums: Sequence[np.ndarray]) -> list[tuple[WeightedSkill, WeightedSkill]]:
-    """Skills of the maps of means over all months, by extent, from sums (extent, cell)."""
+def _skill_of_means(sums: np.ndarray) -> list[tuple[WeightedSkill, WeightedSkill]]:
+    """Skills of the maps of means over all months, by extent, from sums (4, extent, cell)."""
     weight = sums[0]
     means = [np.divide(s, weight, out=np.full_like(weight, np.nan), where=weight > 0)
              for s in sums[1:]]  # fmt: skip

@@ -19,7 +19,7 @@ import pandas as pd
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, Fit, run_fit
+from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, WITH_CLASS, Fit, run_fit
 from chamnet.evaluation.learned import NETWORKS
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
@@ -31,7 +31,7 @@ from chamnet.evaluation.skill_figures import (
 
 logger = logging.getLogger(__name__)
 
-SLOW_FIRST = ("chamnet", *NETWORKS, "forest")
+SLOW_FIRST = (CHAMNET, WITH_CLASS, *NETWORKS, "forest")
 
 
 def cross_validate(
@@ -54,6 +54,7 @@ def cross_validate(
     synthetic: bool = False,
     variants: Mapping[str, Mapping[str, Any]] | None = None,
     swap_history: bool = False,
+    n_variant_seeds: int | None = None,
 ) -> pd.DataFrame:
     """Scores of every model, protocol and context; writes skill.csv last.
 
@@ -79,6 +80,7 @@ def cross_validate(
         scored as ``chamnet:<name>``
     swap_history : whether CHAM-net is also scored with the history of another place, as
         ``chamnet:swapped_history``
+    n_variant_seeds : repeats of a variant's fits, the first of ``n_seeds``; None: as many
 
     Returns
     -------
@@ -99,6 +101,7 @@ def cross_validate(
             contexts=contexts,
             n_folds=n_folds,
             seeds=range(seed, seed + n_seeds),
+            n_variant_seeds=n_seeds if n_variant_seeds is None else n_variant_seeds,
             options={"model": dict(model), "train": dict(train), "n_members": n_members},
             variants=variants or {},
             swap_history=swap_history,
@@ -127,6 +130,7 @@ def _plan_fits(
     contexts: Sequence[str],
     n_folds: int,
     seeds: Sequence[int],
+    n_variant_seeds: int,
     options: Mapping[str, Any],
     variants: Mapping[str, Mapping[str, Any]],
     swap_history: bool,
@@ -157,7 +161,7 @@ def _plan_fits(
                     options=own,
                 )
                 for name, own in of_model.items()
-                for seed in seeds
+                for seed in (seeds[:n_variant_seeds] if ":" in name else seeds)
                 for fold in folds
             ]
     rank = {name: index for index, name in enumerate(SLOW_FIRST)}

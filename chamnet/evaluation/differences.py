@@ -40,16 +40,18 @@ def compare_models(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
             for other in dict.fromkeys(name for name, _ in parts if name != model):
                 known = [found for name, found in parts if name == other]
                 column = context if context in known else known[-1]
-                pairs, n_windows = _paired_skill(parts[model, context], parts[other, column])
-                if pairs.empty:
+                skill = _paired_skill(parts[model, context], parts[other, column])
+                if skill.empty:
                     continue
+                pairs = skill.groupby("place", sort=False)["difference"].mean()
+                n_seeds = skill["seed"].nunique()
                 lower, upper = bootstrap_median(pairs, clusters.reindex(pairs.index))
                 yield {
                     "target": target, "model": model, "protocol": protocol, "context": context,
                     "level": "site_median", "metric": "r2_difference",
                     "value": pairs.median(), "lower": lower, "upper": upper,
-                    "compared_with": other, "n_seeds": frame["seed"].nunique(),
-                    "n_observations": n_windows, "n_places": len(pairs),
+                    "compared_with": other, "n_seeds": n_seeds,
+                    "n_observations": int(skill["n"].sum()) // n_seeds, "n_places": len(pairs),
                 }  # fmt: skip
 
 
@@ -65,11 +67,8 @@ def _number_windows(frame: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     return parts
 
 
-def _paired_skill(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.Series, int]:
-    """Difference in NSE of each site, mean over seeds, on windows that both models predict.
-
-    With it the number of these windows, of one seed.
-    """
+def _paired_skill(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Difference in NSE of each seed and site, on the ``n`` windows that both models predict."""
     both = one.join(other["predicted"].rename("other"), how="inner").dropna()
     least = MIN_DAYS if (both["n_days"] == 1).any() else MIN_MONTHS
     rows = []
@@ -78,9 +77,7 @@ def _paired_skill(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.Series, in
             observed = part["observed"].to_numpy()
             skill = [r2(observed, part[name].to_numpy()) for name in ("predicted", "other")]
             rows.append((seed, place, len(part), skill[0] - skill[1]))
-    table = pd.DataFrame(rows, columns=["seed", "place", "n", "difference"]).dropna()
-    n_windows = int(table["n"].sum()) // max(1, table["seed"].nunique())
-    return table.groupby("place", sort=False)["difference"].mean(), n_windows
+    return pd.DataFrame(rows, columns=["seed", "place", "n", "difference"]).dropna()
 
 
 def bootstrap_median(

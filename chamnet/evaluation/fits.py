@@ -17,6 +17,7 @@ import pandas as pd
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import Split
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
+from chamnet.evaluation import learned
 from chamnet.evaluation.learned import NETWORKS, fit_baseline, read_settings
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
@@ -41,10 +42,13 @@ logger = logging.getLogger(__name__)
 
 NO_CONTEXT = "none"
 CHAMNET = "chamnet"
+WITH_CLASS = "chamnet+class"  # reads the wetland class or biome of the site table too
 SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
+_OF_NETWORKS = ("chamnet.training.member", "chamnet.model.places")
 CODE_OF_MODEL = {
-    CHAMNET: ("chamnet.training.member", "chamnet.model.places", "chamnet.evaluation.swapped"),
-    **{name: (NETWORKS[name].__module__, "chamnet.training.loop") for name in NETWORKS},
+    CHAMNET: (*_OF_NETWORKS, "chamnet.evaluation.swapped"),
+    WITH_CLASS: _OF_NETWORKS,
+    **{name: (NETWORKS[name].__module__, *_OF_NETWORKS) for name in NETWORKS},
     "forest": ("chamnet.model.baselines.forest",),
     "climatology": ("chamnet.model.baselines.climatology",),
     "last_year": ("chamnet.model.baselines.last_year",),
@@ -99,6 +103,11 @@ class Fit:
         return self.model.split(":")[0]
 
     @property
+    def is_chamnet(self) -> bool:
+        """Whether it is CHAM-net, one of its variants, or CHAM-net with the class."""
+        return self.kind in (CHAMNET, WITH_CLASS)
+
+    @property
     def modes(self) -> tuple[str, ...]:
         """Modes of the protocol that were asked for; training is judged in the last one."""
         return tuple(mode for mode in self.rules.modes if mode in self.contexts)
@@ -111,7 +120,7 @@ class Fit:
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
         if self.kind in NETWORKS:
-            code += repr(read_settings(self.kind))
+            code += digest_of_file(learned.__file__) + repr(read_settings(self.kind))
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 
@@ -175,6 +184,8 @@ def predict_held_out(fit: Fit, data: PlaceData, *, threads: int = 1) -> tuple[Fl
         every context can predict them (see `Protocol.is_comparable`)
     """
     data = fit.rules.prepare(data)
+    if fit.kind == WITH_CLASS:
+        data = data.with_class_attributes()
     split = split_of_member(fit, data, member=0)
     scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
     measured = data.with_windows(is_measured(data))
@@ -234,7 +245,7 @@ def _fit_network(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Memb
     part, validation = training_part(data, split_of_member(fit, data, member=index))
     modes = _network_modes(fit)
     shared = {"seed": _seed(fit, index), "mode": modes[-1], "threads": threads}
-    if fit.kind == CHAMNET:
+    if fit.is_chamnet:
         member = fit_member(
             part,
             Normalization.fit(part.with_windows(~validation)),
@@ -270,7 +281,7 @@ def _restore_means(
 
 def _reads_history(fit: Fit) -> bool:
     """Whether the context changes what is predicted; a network without responses has none."""
-    if fit.kind == CHAMNET:
+    if fit.is_chamnet:
         return bool(fit.options["model"].get("response", True))
     return NETWORKS[fit.kind].reads_history
 

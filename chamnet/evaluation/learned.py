@@ -28,6 +28,7 @@ from chamnet.model.baselines.lstm_history import LSTMHistory
 from chamnet.model.baselines.tcn import TCN
 from chamnet.model.baselines.transformer import Transformer
 from chamnet.model.checkpoint import MODES, Member
+from chamnet.model.device import choose_device, seed_torch
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
@@ -47,12 +48,12 @@ SETTINGS_FILE = Path(__file__).with_name("settings.csv")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the search chooses: width, dropout, highest learning rate, most steps."""
+    """What the search chooses: width, dropout, highest learning rate, share of the run's steps."""
 
     n_hidden: int = 48
     dropout: float = 0.2
     learning_rate: float = 3e-3
-    n_steps: int = 400
+    steps_share: float = 1.0
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Self:
@@ -61,7 +62,7 @@ class Settings:
             n_hidden=int(generator.choice([32, 48, 64, 96])),
             dropout=float(generator.choice([0.1, 0.2, 0.3, 0.4])),
             learning_rate=float(generator.choice([1e-3, 2e-3, 3e-3, 5e-3])),
-            n_steps=int(generator.choice([200, 300, 400])),
+            steps_share=float(generator.choice([0.5, 0.75, 1.0])),
         )
 
 
@@ -109,7 +110,7 @@ def fit_baseline(
     validation : (n_windows,) of bool
         Windows that stop the training; none: it goes to the end.
     seed : of weights, dropout and episodes
-    train : options of the training; ``n_steps`` is the most that the settings' may be
+    train : options of the training
     mode : context mode that early stopping is judged in
     settings : those of the search when None
     threads : of torch
@@ -121,10 +122,10 @@ def fit_baseline(
     """
     torch.set_num_threads(threads)
     settings = settings or read_settings(name)
-    options = _with_settings(TrainConfig.model_validate(dict(train)), settings)
+    options = apply_settings(TrainConfig.model_validate(dict(train)), settings)
+    device = choose_device(options.device)
     normalization = Normalization.fit(data.with_windows(~validation))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seed_torch(seed, device):
         network = NETWORKS[name](
             n_drivers=len(normalization.driver_names),
             n_attributes=len(normalization.attribute_names),
@@ -142,10 +143,15 @@ def fit_baseline(
         )
         held_out = build_held_out(data, of_all, validation, mode, options.n_context_years)
         curve = fit_network(
-            network, of_training, held_out, options=options, seed=seed, name=f"{name} seed {seed}"
+            network.to(device),
+            of_training,
+            held_out,
+            options=options,
+            seed=seed,
+            name=f"{name} seed {seed}",
         )
     member = Member(
-        network,
+        network.cpu(),
         normalization,
         target=data.target,
         modes=MODES,
@@ -154,6 +160,7 @@ def fit_baseline(
     return member, curve
 
 
-def _with_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
-    n_steps = min(options.n_steps, settings.n_steps)
+def apply_settings(options: TrainConfig, settings: Settings) -> TrainConfig:
+    """Options of a training with the learning rate and the steps of the settings."""
+    n_steps = max(1, round(options.n_steps * settings.steps_share))
     return options.model_copy(update={"n_steps": n_steps, "learning_rate": settings.learning_rate})

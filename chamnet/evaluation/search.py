@@ -1,8 +1,9 @@
 """The same small search of settings for every network that learns, CHAM-net among them.
 
-Each network is given the same draws of width, dropout, learning rate and steps. They are judged
-inside the training part of the temporal protocol alone: once on a validation year of every
-place (``rolling``) and once on validation clusters (``zero_shot``); no later year is opened.
+Each network is given the same settings: the default, then the same draws of width, dropout,
+learning rate and share of the run's steps. They are judged inside the training part of the
+temporal protocol alone: once on a validation year of every place (``rolling``) and once on
+validation clusters (``zero_shot``); no later year is opened.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import PlaceData, build_window_means
-from chamnet.evaluation.learned import Settings, fit_baseline
+from chamnet.evaluation.learned import Settings, apply_settings, fit_baseline
 from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
 from chamnet.inference.places import predict_places
 from chamnet.model.checkpoint import Member
@@ -39,27 +40,27 @@ def search_settings(
     seed: int = 0,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Losses of settings drawn at random for a network.
+    """Losses of a network's default settings and of some drawn at random.
 
     Parameters
     ----------
     name : chamnet, or a key of `chamnet.evaluation.learned.NETWORKS`
     data : all places; only the training part of the temporal protocol is looked at
-    n_trials : draws, the same for every network of the same seed
+    n_trials : settings tried, the same for every network of the same seed
     train : options of the training
     seed : of the draws, the weights and what validates
     threads : of torch
 
     Returns
     -------
-    rows model, trial, n_hidden, dropout, learning_rate, n_steps, loss_years, loss_clusters,
+    rows model, trial, n_hidden, dropout, learning_rate, steps_share, loss_years, loss_clusters,
         loss, chosen (1: the smallest loss); losses as `masked_flux_loss` has them, loss their
         mean
     """
     generator = np.random.default_rng(seed)
     rows = []
     for trial in range(n_trials):
-        settings = Settings.draw(generator)
+        settings = Settings.draw(generator) if trial else Settings()
         losses = {
             what: _validation_loss(name, part, validation, mode, settings, train, seed, threads)
             for what, mode, part, validation in _validations(data, train, seed)
@@ -129,13 +130,12 @@ def _fit_chamnet(
     threads: int,
 ) -> Member:
     model = ModelConfig(n_hidden=settings.n_hidden, dropout=settings.dropout)
-    changes = {"learning_rate": settings.learning_rate, "n_steps": settings.n_steps}
     return fit_member(
         part,
         Normalization.fit(part.with_windows(~validation)),
         seed=seed,
         model=model.model_dump(),
-        train={**train, **changes},
+        train=apply_settings(TrainConfig.model_validate(dict(train)), settings),
         validation=validation,
         mode=mode,
         threads=threads,

@@ -22,6 +22,7 @@ import torch
 
 from chamnet.errors import CheckpointError
 from chamnet.model.checkpoint import load_member
+from chamnet.model.device import choose_device
 from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,7 @@ def set_up_torch(*, device: str) -> torch.device:
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):  # set once a process; a second call is refused
         torch.set_num_interop_threads(1)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    return choose_device(device)
 
 
 @functools.cache

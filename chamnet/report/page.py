@@ -82,6 +82,9 @@ CAPTIONS = {
     "gives the totals.",
     "applicability": "Where drivers and attributes of a cell lie inside those of the training "
     "places. Fluxes elsewhere are extrapolated; their share of a budget is in the region table.",
+    "closure": "What the network of places cannot see: estimated over true mean flux of cells "
+    "(dots: outside the area of applicability), and errors by the dissimilarity of a cell from the "
+    "training places, in classes of equal surface. Synthetic.",
     "tower_fit": "Places that a member did not see: observed against predicted. A quick look, no "
     "substitute for the cross-validation.",
     "seasons": "Mean seasonal cycles of the latitude bands, with 90 % intervals.",

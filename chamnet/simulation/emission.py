@@ -188,7 +188,7 @@ def step_column(
     depth = np.maximum(-table, 0)
     is_open = 1 - CLOSED_BY_ICE * ice
     by_water = _diffusion_per_day(table) * is_open
-    by_plants = PLANT_PER_DAY * plant_conductance * growth * _reach_of_roots(rooting_depth, depth)
+    by_plants = _plants_per_day(plant_conductance, growth, rooting_depth=rooting_depth, depth=depth)
     slow, fast = by_water + by_plants, EBULLITION_PER_DAY * is_open
     storage_after, bubbles = _drain(storage + made, slow, fast)
     diffused, led = by_water * storage_after, by_plants * storage_after
@@ -212,9 +212,15 @@ def step_column(
     )
 
 
-def _reach_of_roots(rooting_depth: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Share of the store that roots reach, less the deeper the water table is."""
-    return np.clip((2 * rooting_depth - depth) / (STORE_DEPTH_M + rooting_depth), 0, 1)
+def _plants_per_day(
+    conductance: np.ndarray, growth: np.ndarray, *, rooting_depth: np.ndarray, depth: np.ndarray
+) -> np.ndarray:
+    """Share of the storage that plants lead up in a day: WH eq. 16.
+
+    Roots reach less of the store the deeper the water table is.
+    """
+    reach = np.clip((2 * rooting_depth - depth) / (STORE_DEPTH_M + rooting_depth), 0, 1)
+    return PLANT_PER_DAY * conductance * growth * reach
 
 
 def _diffusion_per_day(table: np.ndarray) -> np.ndarray:

@@ -49,12 +49,14 @@ ATTRIBUTES = {
     "forest": Attribute("land_cover_forest", 0.3, 0.3, 0.0, 1.0),
     "crop": Attribute("land_cover_crop", 0.05, 0.1, 0.0, 1.0),
 }
+# g m-2 yr-1, deposited and fertilized; never drawn: where a run has none, uptake is Curry's.
+NITROGEN = Attribute("nitrogen_input", 0.0, 0.0, 0.0, 100.0)
 
 
 def build_soils(
     attributes: np.ndarray, names: Sequence[str], *, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Soil and cover of places, key of ``ATTRIBUTES`` -> (place,).
+    """Soil and cover of places, key of ``ATTRIBUTES`` or nitrogen -> (place,).
 
     Parameters
     ----------
@@ -82,9 +84,19 @@ def build_soils(
             drawn.append(kind.name)
         soils[key] = values
     soils["sand"] = np.minimum(soils["sand"], 1 - soils["clay"])
+    soils["nitrogen"] = _known_nitrogen(attributes, names)
     if drawn:
         logger.info("simulate: %s are no attributes of this run, and drawn", ", ".join(drawn))
     return soils
+
+
+def _known_nitrogen(attributes: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Input of nitrogen of places, (place,); 0 where it is unknown."""
+    if NITROGEN.name not in names:
+        return np.zeros(len(attributes))
+    known = attributes[:, list(names).index(NITROGEN.name)].astype(float)
+    _require_bounds(known, NITROGEN)
+    return np.nan_to_num(known)
 
 
 def _require_bounds(values: np.ndarray, kind: Attribute) -> None:
@@ -131,7 +143,11 @@ def build_ground(
         chosen = (weights.cumsum(axis=1) < rank).sum(axis=1).clip(max=weights.shape[1] - 1)
         weights = np.eye(weights.shape[1])[chosen]
     land = build_land(
-        sand=soils["sand"], clay=soils["clay"], class_weights=weights, crop_fraction=soils["crop"]
+        sand=soils["sand"],
+        clay=soils["clay"],
+        class_weights=weights,
+        crop_fraction=soils["crop"],
+        nitrogen=soils["nitrogen"],
     )
     biome = name_biomes(
         coldest=coldest, warmest=warmest, forest=soils["forest"], crop=soils["crop"], dry=is_dry

@@ -19,6 +19,7 @@ class Land:
     Attributes
     ----------
     sand, clay, porosity, crop_fraction : (cell,)
+    nitrogen : (cell,), g m-2 yr-1
     class_weights : (cell, class)
         Shares of the wetland classes in a cell's wetlands.
     """
@@ -27,6 +28,7 @@ class Land:
     clay: np.ndarray
     porosity: np.ndarray
     crop_fraction: np.ndarray
+    nitrogen: np.ndarray
     class_weights: np.ndarray
 
     @property
@@ -47,6 +49,7 @@ def build_land(
     silt: np.ndarray | None = None,
     porosity: np.ndarray | None = None,
     crop_fraction: np.ndarray | float = 0.0,
+    nitrogen: np.ndarray | float = 0.0,
 ) -> Land:
     """Checked ground of cells.
 
@@ -58,11 +61,13 @@ def build_land(
     porosity : (cell,), 0 to 1, both excluded
         From sand (Cosby et al. 1984) where it is not given.
     crop_fraction : (cell,), 0 to 1
+    nitrogen : (cell,), g m-2 yr-1
+        Deposited and fertilized; 0 leaves Curry's uptake as it is.
 
     Raises
     ------
     InputError
-        If fractions do not sum to 1, or porosity is not between 0 and 1.
+        If fractions do not sum to 1, porosity is not between 0 and 1, or nitrogen is below 0.
     """
     sand, clay = np.asarray(sand, dtype=float), np.asarray(clay, dtype=float)
     silt = 1 - sand - clay if silt is None else np.asarray(silt, dtype=float)
@@ -79,11 +84,16 @@ def build_land(
     if is_wrong.any():
         i = int(np.argmax(is_wrong))
         raise InputError(f"porosity of cell {i} is {porosity[i]:g}, expected one between 0 and 1")
+    nitrogen = np.broadcast_to(np.asarray(nitrogen, dtype=float), sand.shape)
+    if not (nitrogen >= 0).all():
+        i = int(np.argmax(~(nitrogen >= 0)))
+        raise InputError(f"nitrogen of cell {i} is {nitrogen[i]:g} g m-2 yr-1, expected 0 or more")
     return Land(
         sand=sand,
         clay=clay,
         porosity=porosity,
         crop_fraction=np.broadcast_to(np.asarray(crop_fraction, dtype=float), sand.shape),
+        nitrogen=nitrogen,
         class_weights=np.asarray(class_weights, dtype=float),
     )
 

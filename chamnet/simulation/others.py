@@ -1,8 +1,9 @@
 """Methane fluxes of other models at places, in the form that ours are: monthly means.
 
-Three layouts are read, of NetCDF or Zarr: TEM-MDM as in X-MethaneWet (latitude, longitude,
-month, day; a file a year), models of the Global Methane Budget (months since a date, grams a
-month), and anything with CF coordinates. Only the pixels of the places are read.
+Read are, of NetCDF or Zarr: TEM-MDM as in X-MethaneWet (latitude, longitude, month, day; a file a
+year) or pooled (year, month), models of the Global Methane Budget (months since a date, grams a
+month), LPJ-EOSIM (its wetland shares in a file beside), and anything with CF coordinates. Only the
+pixels of the places are read.
 """
 
 import logging
@@ -23,7 +24,11 @@ from chamnet.units import FLUX_UNITS, convert_units
 logger = logging.getLogger(__name__)
 
 # Names that the products have: X-MethaneWet; GCP models; LPJ-EOSIM; TEM's and MeMo's uptake.
-KNOWN = ("CH4_emission", "CH4_e", "ech4", "dch4e", "ch4_emission", "ch4_oxidation", "CH4uptake")
+KNOWN = (
+    *("CH4_emission", "CH4_e", "ech4", "dch4e", "mch4e"),
+    *("ch4_emission", "ch4_oxidation", "CH4uptake"),
+)
+MISSING = -9999.0  # what some files fill with and do not declare
 LATITUDES, LONGITUDES = ("latitude", "lat", "y"), ("longitude", "lon", "x")
 NEAR_PIXELS = 1.0  # widths of a pixel that a place may be off one's center
 LEAST_WETLAND = 1e-3  # share of a cell below which a flux per wetland area says nothing
@@ -51,6 +56,7 @@ def sample_fluxes(
     units : of the variable, where the file does not say or says it wrongly
         Amounts a month are divided by the seconds of the real month.
     wetland_variable : share of the cell; the flux is per area of cell and is divided by it
+        In the file of the flux, or in another one of the folder.
 
     Raises
     ------
@@ -60,18 +66,20 @@ def sample_fluxes(
         If there are no units, or none of a flux.
     """
     fluxes = np.full((latitude.size, len(years), N_MONTHS), np.nan)
+    shares = fluxes.copy()
     for file in _list_files(Path(path)):
         with _open(file) as data:
-            name = _find_variable(data, variable, file)
             pixel = _find_pixels(data, latitude, longitude, file)
-            flux = _read_months(data[name], pixel, file=file, units=units)
-            if wetland_variable:
-                name = _find_variable(data, wetland_variable, file)
-                flux = _per_wetland(flux, _read_months(data[name], pixel, file=file, units="1"))
-        for (year, month), values in flux:
-            if year in years:
-                fluxes[:, years.index(year), month] = values
+            has_share = wetland_variable is not None and wetland_variable in data
+            if has_share:
+                share = _read_months(data[wetland_variable], pixel, file=file, units="1")
+                _fill(shares, share, years)
+            if not has_share or _has_flux(data, variable):
+                name = _find_variable(data, variable, file)
+                _fill(fluxes, _read_months(data[name], pixel, file=file, units=units), years)
         logger.info("simulate: %s read", file.name)
+    if wetland_variable:
+        fluxes = _per_wetland(fluxes, shares, path=path, variable=wetland_variable)
     if not np.isfinite(fluxes).any():
         raise InputError(
             f"{path}: no value at any of {latitude.size} places in {years[0]} to {years[-1]}"
@@ -80,6 +88,12 @@ def sample_fluxes(
 
 
 Months = list[tuple[tuple[int, int], np.ndarray]]  # (year, month), (place,)
+
+
+def _fill(values: np.ndarray, months: Months, years: list[int]) -> None:
+    for (year, month), part in months:
+        if year in years:
+            values[:, years.index(year), month] = part
 
 
 def _list_files(path: Path) -> list[Path]:
@@ -97,6 +111,10 @@ def _open(file: Path) -> xr.Dataset:
     if file.suffix == ".zarr":
         return xr.open_zarr(file, chunks=None, decode_times=False, consolidated=False)
     return xr.open_dataset(file, decode_times=False)
+
+
+def _has_flux(data: xr.Dataset, variable: str | None) -> bool:
+    return any(name in data for name in ([variable] if variable else KNOWN))
 
 
 def _find_variable(data: xr.Dataset, variable: str | None, file: Path) -> str:
@@ -147,9 +165,12 @@ def _read_months(
     array: xr.DataArray, pixel: dict[str, xr.DataArray], *, file: Path, units: str | None
 ) -> Months:
     array = array.isel(pixel).load()
+    array = array.where(array != MISSING)
     text = units or array.attrs.get("units")
     if text is None:
         raise UnitsError(f"{file}: {array.name} has no units; name them in simulate.flux_units")
+    if {"year", "month"} <= set(array.dims) and "day" not in array.dims:
+        array = array.expand_dims("day")
     if {"month", "day"} <= set(array.dims):
         means = _of_month_and_day(array, file=file)
     else:
@@ -207,7 +228,7 @@ def _months_of(array: xr.DataArray, *, file: Path) -> list[tuple[int, int]]:
 def _convert(
     values: np.ndarray, text: str, target: str, when: tuple[int, int], file: Path
 ) -> np.ndarray:
-    text = re.sub(r"(?i)\bg\s*CH4\b|gCH4", "g", text)
+    text = re.sub(r"(?i)(?<=g)\s*CH4\b", "", text)  # of g, mg, kg
     if _PER_MONTH.search(text):
         text = _PER_MONTH.sub(" ", text).strip() + " s-1"
         length = month_lengths(when[0])[when[1]]
@@ -216,13 +237,21 @@ def _convert(
     return convert_units(array, target).values
 
 
-def _per_wetland(flux: Months, share: Months) -> Months:
-    shares = dict(share)
-    found = []
-    for when, values in flux:
-        wet = shares.get(when, np.full(values.shape, np.nan))
-        found.append((when, np.where(wet > LEAST_WETLAND, values / np.maximum(wet, 1e-9), np.nan)))
-    return found
+def _per_wetland(
+    fluxes: np.ndarray, shares: np.ndarray, *, path: str | Path, variable: str
+) -> np.ndarray:
+    """Fluxes per area of wetland from those per area of cell, NaN where there is next to none.
+
+    Raises
+    ------
+    InputError
+        If no file has the shares.
+    """
+    if not np.isfinite(shares).any():
+        raise InputError(
+            f"{path}: no {variable!r} of the places in any file, expected their shares"
+        )
+    return np.where(shares > LEAST_WETLAND, fluxes / np.maximum(shares, 1e-9), np.nan)
 
 
 def build_sampled_windows(fluxes: np.ndarray, *, years: list[int], calendar: str) -> pd.DataFrame:

@@ -232,7 +232,7 @@ class ProcessModel:
         ice = out.ice * water
         as_32 = {
             name: getattr(land, name).astype(np.float32)
-            for name in ("porosity", "sand", "clay", "crop_fraction")
+            for name in ("porosity", "sand", "clay", "crop_fraction", "nitrogen")
         }
         taken = uptake.consumption(
             temperature=temperature,

@@ -41,6 +41,10 @@ class Episodes(NamedTuple):
     weight: Tensor
     distance_deg: Tensor
 
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeSource:
@@ -113,11 +117,6 @@ class EpisodeSource:
             distance_deg=_distance_deg(data.latitude, data.longitude),
             **windows,
         )
-
-    def to(self, device: str) -> Self:
-        """The same on a device."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self)}
-        return type(self)(**moved)
 
     def draw(self, generator: torch.Generator, options: TrainConfig) -> Episodes:
         """Draw a batch of episodes.

@@ -20,6 +20,7 @@ from chamnet.model.network import CHAMNet
 from chamnet.provenance import digest_of_values
 from chamnet.training.episodes import Episodes, EpisodeSource
 from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_means
+from chamnet.training.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -32,50 +33,6 @@ class Score(NamedTuple):
 
     loss: float
     skill: float
-
-
-@dataclasses.dataclass
-class State:
-    """All that a training which was killed needs to go on and end the same."""
-
-    network: CHAMNet
-    averaged: AveragedModel
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    generator: torch.Generator
-    step: int = 0
-    best_loss: float = math.inf
-    best_step: int = 0
-    best_weights: dict[str, Tensor] | None = None
-    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)
-
-    def to_dict(self, digest: str) -> dict[str, Any]:
-        """Tensors and plain values."""
-        return {
-            "digest": digest,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "generator": self.generator.get_state(),
-            "dropout_generator": torch.get_rng_state(),
-            "step": self.step,
-            "averaged": self.averaged.state_dict(),
-            "best_loss": self.best_loss,
-            "best_step": self.best_step,
-            "best_weights": self.best_weights,
-            "curve": self.curve,
-        }
-
-    def restore(self, values: dict[str, Any]) -> None:
-        """Take over the state of a file."""
-        self.network.load_state_dict(values["network"])
-        self.averaged.load_state_dict(values["averaged"])
-        self.optimizer.load_state_dict(values["optimizer"])
-        self.schedule.load_state_dict(values["schedule"])
-        self.generator.set_state(values["generator"])
-        torch.set_rng_state(values["dropout_generator"])
-        for name in ("step", "best_loss", "best_step", "best_weights", "curve"):
-            setattr(self, name, values[name])
 
 
 def fit_network(
@@ -95,8 +52,9 @@ def fit_network(
 
     Parameters
     ----------
-    network : untrained; its dropout draws from torch's own generator, seeded by the caller
-    source : of episodes
+    network : untrained, on the device to train on
+        Its dropout draws from torch's own generator, seeded by the caller.
+    source : of episodes, drawn on the CPU, so that every device sees the same
     held_out : batches that early stopping is judged on; none: trained to the end
     options : of training
     seed : of the episodes
@@ -112,6 +70,7 @@ def fit_network(
     digest = _digest(network, source, held_out, options, seed)
     if resume_file is not None:
         _resume(state, resume_file, digest, name)
+    held_out = [episodes.to(state.device) for episodes in held_out]
     begin, first_step = time.monotonic(), state.step
     while state.step < options.n_steps and not (held_out and _is_stalled(state, options)):
         loss = _run_epoch(state, source, options)
@@ -169,9 +128,9 @@ def _run_epoch(state: State, source: EpisodeSource, options: TrainConfig) -> flo
     """Mean loss over the steps of an epoch."""
     state.network.train()
     n_steps = min(options.steps_per_epoch, options.n_steps - state.step)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=state.device)
     for _ in range(n_steps):
-        episodes = source.draw(state.generator, options)
+        episodes = source.draw(state.generator, options).to(state.device)
         state.optimizer.zero_grad(set_to_none=True)
         loss = episodes_loss(state.network, episodes, options)
         loss.backward()
@@ -180,8 +139,8 @@ def _run_epoch(state: State, source: EpisodeSource, options: TrainConfig) -> flo
         state.schedule.step()
         state.step += 1
         state.averaged.update_parameters(state.network)
-        total += loss.item()
-    return total / n_steps
+        total += loss.detach()
+    return total.item() / n_steps
 
 
 def episodes_loss(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> Tensor:
@@ -284,7 +243,8 @@ def _digest(
         [list(v.shape), float(v.double().nan_to_num().sum())]
         for v in (*tensors, *(v for episodes in held_out for v in episodes))
     ]
-    return digest_of_values([weights, data, options.model_dump(), seed])
+    device = next(network.parameters()).device.type
+    return digest_of_values([weights, data, options.model_dump(), seed, device])
 
 
 def _resume(state: State, path: str | os.PathLike, digest: str, name: str) -> None:

@@ -15,6 +15,7 @@ from chamnet.data.splits import has_earlier_year
 from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
 from chamnet.errors import CheckpointError, InputError
 from chamnet.model.checkpoint import MODES, Member, load_member, save_member
+from chamnet.model.device import choose_device, seed_torch
 from chamnet.model.network import CHAMNet
 from chamnet.model.places import predict_places
 from chamnet.provenance import write_text
@@ -149,6 +150,7 @@ def train_member(
         name=member,
         initial=initial,
         resume_file=resume_file,
+        turn=int(member),
     )
     trained = _build_member(network, scaling, data.target, options, seed=own_seed)
     out_of_bag = _predict_out_of_bag(trained, data.select_places(bag.n_times == 0))
@@ -215,11 +217,12 @@ def _train(
     name: str,
     initial: Member | None = None,
     resume_file: Path | None = None,
+    turn: int = 0,
 ) -> tuple[CHAMNet, pd.DataFrame]:
-    """Trained network and its learning curve."""
+    """Trained network, on the CPU again, and its learning curve."""
     torch.set_num_threads(threads)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    device = choose_device(train.device, turn=turn)
+    with seed_torch(seed, device):
         network = CHAMNet(
             n_drivers=len(normalization.driver_names),
             n_attributes=len(normalization.attribute_names),
@@ -242,7 +245,7 @@ def _train(
         ]
         held_out = build_held_out(data, sources[1], is_held_out, mode, train.n_context_years)
         curve = fit_network(
-            network,
+            network.to(device),
             sources[0],
             held_out,
             options=train,
@@ -250,7 +253,7 @@ def _train(
             name=name,
             resume_file=resume_file,
         )
-    return network, curve
+    return network.cpu(), curve
 
 
 def _build_member(

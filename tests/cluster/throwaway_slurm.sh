@@ -2,12 +2,14 @@
 # A real SLURM of several "nodes" on loopback, for tests: root, no cgroups, no systemd, no accounting.
 #
 #   throwaway_slurm.sh install                                  Debian's packages
-#   throwaway_slurm.sh start FOLDER [NODES [CPUS [MEM_MB]]]      3 nodes of 4 CPUs and 16000 MB
+#   throwaway_slurm.sh start FOLDER [NODES [CPUS [MEM_MB]]]      3 nodes of 4 CPUs and 16000 MB,
+#                                                               in partitions cpu and gpu
 #   throwaway_slurm.sh stop FOLDER                              every daemon by its own process id
 #
 # A job whose processes together use more memory than it asked for is killed (polled each second);
-# without cgroups it then counts as FAILED, not OUT_OF_MEMORY. All ports are on 127.0.0.1. What it
-# started stops by itself after TTL seconds (environment, 1800).
+# without cgroups it then counts as FAILED, not OUT_OF_MEMORY. Each node has a GPU of type a100, which
+# is /dev/null. All ports are on 127.0.0.1. What it started stops by itself after TTL seconds
+# (environment, 1800).
 set -euo pipefail
 command=${1:-}
 folder=${2:-}
@@ -82,9 +84,12 @@ KillWait=2
 MinJobAge=600
 Waittime=0
 AccountingStorageType=accounting_storage/none
-NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + nodes))] CPUs=$cpus RealMemory=$mem_mb State=UNKNOWN
+GresTypes=gpu
+NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + nodes))] CPUs=$cpus RealMemory=$mem_mb Gres=gpu:a100:1 State=UNKNOWN
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=1440 DefaultTime=10 DefMemPerCPU=256 LLN=YES State=UP
+PartitionName=gpu Nodes=ALL MaxTime=1440 DefaultTime=10 DefMemPerCPU=256 LLN=YES State=UP
 END
+    echo 'Name=gpu Type=a100 File=/dev/null' >"$folder/gres.conf"
 }
 
 watch() { # in short sleeps, so that nothing of it stays when it is stopped
@@ -140,7 +145,7 @@ start | stop)
     "$command"
     ;;
 *)
-    sed -n '2,12s/^# \{0,1\}//p' "$0"
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -94,6 +94,14 @@ def test_bad_plain_table_is_refused(tmp_path, row, message):
         read_chambers(path=write_plain(tmp_path, rows), kind="plain")
 
 
+@pytest.mark.parametrize("newline", ["\n", "\n\n", "\n \n"])
+def test_decimal_commas_that_shift_the_columns_are_refused(tmp_path, newline):
+    lines = ["place_id,latitude,longitude,month,consumption_ug_c_m2_h", "a,45.0,10,5,7,12"]
+    (tmp_path / "plain.csv").write_text(newline.join([*lines, "a,45.0,10,5,8,14", ""]))
+    with pytest.raises(InputError, match=r"plain.csv: the first row .* \(a decimal comma\?\)"):
+        read_chambers(path=str(tmp_path / "plain.csv"), kind="plain")
+
+
 def test_table_without_a_column_is_refused(tmp_path):
     path = write_plain(tmp_path, [("a", 50, 10, "Forest", 2012, 1, 40.0, 1, 1)])
     with pytest.raises(InputError, match=r"plain.csv: no column 'Latitude'"):

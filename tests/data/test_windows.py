@@ -75,6 +75,15 @@ def test_selected_places_keep_their_windows():
         assert here == there
 
 
+def test_the_class_of_a_place_becomes_one_attribute_of_one():
+    data = make_place_data(n_places=3)
+    data = dataclasses.replace(data, place_class=np.array(["fen", "bog", "fen"]))
+    found = data.with_class_attributes()
+    assert found.attribute_names == (*data.attribute_names, "is_bog", "is_fen")
+    np.testing.assert_array_equal(found.attributes[:, -2:], [[0, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(found.attributes[:, :-2], data.attributes)
+
+
 def test_a_repeated_place_repeats_its_windows():
     data = make_place_data(n_places=3)
     twice = data.select_places(np.array([1, 1]))

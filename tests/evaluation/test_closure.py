@@ -17,7 +17,10 @@ from chamnet.metrics import r2
 def run(world, folder, **changes):
     names = ("truth", "global_budget", "fluxes", "wetlands", "cells")
     arguments = {name: world[name] for name in names} | changes
-    return check_closure(out=folder / "checks" / "closure.json", **arguments)
+    checks = folder / "checks"
+    return check_closure(
+        out=checks / "closure.json", cell_means=checks / "closure_cells.csv", **arguments
+    )
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,19 @@ def test_a_truth_without_a_month_is_refused(world, tmp_path):
     truth = write_store(whole.isel(time=slice(0, 20)), tmp_path / "truth.zarr", digest="d")
     with pytest.raises(CalendarError, match="the truth has 8 months of 2012"):
         run(world, tmp_path, truth=truth)
+
+
+def test_means_of_cells_are_weighted_by_their_surface(tmp_path):
+    world = make_world(tmp_path, ratio=1.1, years=(2011,), members=("00",))
+    run(world, tmp_path)
+    table = pd.read_csv(tmp_path / "checks" / "closure_cells.csv")
+    np.testing.assert_allclose(table["estimated"] / table["true"], 1.1, rtol=1e-5)
+    emission = table[table["target"] == "emission"]
+    assert (emission["cell"] == np.arange(60)).all()
+    kg = (emission["true"] * emission["surface_m2"]).sum() * 365 * 86_400
+    true = json.loads((tmp_path / "checks" / "closure.json").read_text())["rows"]
+    globe = next(row["true_tg"] for row in true if row["extent"] == "all")
+    assert kg / 1e9 == pytest.approx(globe, rel=1e-4)
 
 
 def test_cells_without_truth_are_counted(world, tmp_path, caplog):

@@ -11,9 +11,10 @@ from factories_evaluation import make_place_data, write_place_data
 
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.errors import ConfigError
-from chamnet.evaluation import crossvalidation, fits
+from chamnet.evaluation import crossvalidation, fits, learned
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.fits import MODELS, Fit, predict_held_out, split_of_member
+from chamnet.evaluation.learned import Settings
 from chamnet.evaluation.protocols import training_part
 from chamnet.evaluation.skill import COLUMNS
 
@@ -70,6 +71,17 @@ def test_no_model_sees_the_last_test_years(model):
     assert (scored.windows["year"] == 2013).all()
     for context, flux in one.items():
         np.testing.assert_array_equal(flux, two[context])
+
+
+def test_with_class_the_network_reads_the_class_of_a_place_and_else_it_does_not():
+    data, _ = make_place_data()
+    other = dataclasses.replace(data, place_class=np.roll(data.place_class, 1))
+    for model, is_equal in (("chamnet", True), ("chamnet+class", False)):
+        fluxes = [
+            next(iter(predict_held_out(make_fit(d, model=model), d)[0].values()))
+            for d in (data, other)
+        ]
+        assert np.array_equal(*fluxes, equal_nan=True) == is_equal
 
 
 @pytest.mark.parametrize("model", ["chamnet", "lstm", "climatology", "class_month"])
@@ -211,6 +223,18 @@ def test_other_code_of_fits_is_another_fit(tmp_path, monkeypatch):
     assert fit.digest != digest
 
 
+def test_other_code_or_settings_of_a_baseline_that_learns_is_another_fit(tmp_path, monkeypatch):
+    (tmp_path / "o.json").write_text('{"content": "a"}')
+    fit = make_fit(make_place_data(n_places=2)[0], model="lstm")
+    fit = dataclasses.replace(fit, observations=tmp_path / "o.json")
+    digests = [fit.digest]
+    monkeypatch.setattr(fits, "read_settings", lambda _: Settings(n_hidden=7))
+    digests.append(fit.digest)
+    (tmp_path / "learned.py").write_text(Path(learned.__file__).read_text() + "CHANGED = True\n")
+    monkeypatch.setattr(learned, "__file__", str(tmp_path / "learned.py"))
+    assert len({*digests, fit.digest}) == 3
+
+
 def test_months_of_an_unknown_year_are_scored_by_clusters_alone(tmp_path):
     data, _ = make_place_data(
         windows="monthly", share_measured=0.8, n_places=9, target="consumption"
@@ -288,6 +312,18 @@ def test_variants_and_a_swapped_history_are_rows_of_their_own(tmp_path):
     assert skill["value"].nunique() == 5
     assert set(skill.loc[skill["model"] == "chamnet:no_history", "context"]) == {"none"}
     assert (tmp_path / "figures" / "emission_ablations.png").exists()
+
+
+def test_variants_may_repeat_less_often_than_what_they_are_compared_with(tmp_path):
+    manifest = write_place_data(make_place_data()[0], tmp_path)
+    table = run(
+        manifest, tmp_path, models=("chamnet",), protocols=("temporal",), contexts=("rolling",),
+        variants={"flat": {"year_level": False}}, n_seeds=2, n_variant_seeds=1,
+    )  # fmt: skip
+    own = table[table["compared_with"] == ""]
+    assert set(own.loc[own["model"] == "chamnet", "n_seeds"]) == {2}
+    assert set(own.loc[own["model"] == "chamnet:flat", "n_seeds"]) == {1}
+    assert set(table.loc[table["metric"] == "r2_difference", "n_seeds"]) == {1}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def broken(undisturbed, tmp_path):
 def survive(undisturbed):
     """Notes a fault as survived, if the run's budgets are those of the undisturbed run."""
 
-    def note(fault, run, *, lost_seconds=0.0):
+    def note(fault, run, *, lost_seconds):
         assert run.budgets() == undisturbed.budgets()
         SURVIVED.append((fault, lost_seconds))
 

@@ -29,7 +29,7 @@ def remount(at, options):
     subprocess.run(["mount", "-o", f"remount,{options}", at], check=True)
 
 
-def test_a_full_disk_stops_the_run_and_leaves_no_manifest(broken, survive, undisturbed):
+def test_a_full_disk_stops_the_run_and_leaves_no_manifest(broken, survive, seconds_from):
     run = broken("predict")
     disk = run.results / "fluxes"
     with mounted("-t", "tmpfs", "-o", "size=24k", "fluxes", at=disk):
@@ -41,10 +41,13 @@ def test_a_full_disk_stops_the_run_and_leaves_no_manifest(broken, survive, undis
         remount(disk, "size=64m")
         again = run.call()
         assert again.status == 0, again.text
-        survive("a full disk, then a larger one", run)
+        lost = ended.seconds + again.seconds - seconds_from("predict")
+        survive("a full disk, then a larger one", run, lost_seconds=lost)
 
 
-def test_a_results_folder_that_cannot_be_written_stops_the_run_before_any_job(broken, survive):
+def test_a_results_folder_that_cannot_be_written_stops_the_run_before_any_job(
+    broken, survive, seconds_from
+):
     run = broken("predict")
     results = run.folder / "results"
     with mounted("--bind", results, at=results):
@@ -56,4 +59,5 @@ def test_a_results_folder_that_cannot_be_written_stops_the_run_before_any_job(br
         remount(results, "bind,rw")
         again = run.call()
         assert again.status == 0, again.text
-        survive("a read-only results folder", run)
+        lost = ended.seconds + again.seconds - seconds_from("predict")
+        survive("a read-only results folder", run, lost_seconds=lost)

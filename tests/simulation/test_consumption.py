@@ -40,6 +40,14 @@ def test_uptake_falls_with_water_ice_crops_and_drought():
     assert np.all(_curry(suction_kpa=1e5) == 0)
 
 
+def test_nitrogen_inhibits_uptake_by_its_amount_and_never_turns_it():
+    assert np.array_equal(_curry(nitrogen=0.0), _curry())
+    np.testing.assert_allclose(_curry(nitrogen=10.0), 0.62 * _curry())
+    np.testing.assert_allclose(consumption.nitrogen_factor(np.array([5.0, 40.0])), [0.81, 0])
+    both = _curry(nitrogen=10.0, crop_fraction=0.4)
+    np.testing.assert_allclose(both, 0.62 * 0.7 * _curry())
+
+
 def test_uptake_is_linear_in_the_air_and_a_root_in_activity():
     np.testing.assert_allclose(_curry(concentration_ppm=3.7), 2 * _curry())
     np.testing.assert_allclose(_curry(activity=4.0), 2 * _curry())

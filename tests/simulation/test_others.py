@@ -55,6 +55,74 @@ def test_grams_a_month_are_divided_by_the_real_month(tmp_path):
     np.testing.assert_allclose(per_wetland, 2 * found)
 
 
+def _write_lpj_eosim(folder, *, year=2015, units="kg CH4 m-2 month-1"):
+    """LPJ-EOSIM: fluxes per area of cell, and the wetland shares in a file beside."""
+    folder.mkdir()
+    time = pd.date_range(f"{year}-01-15", periods=12, freq=pd.DateOffset(months=1))
+    coords = {
+        "time": time,
+        "latitude": np.arange(89.75, -90, -0.5),
+        "longitude": np.arange(-179.75, 180, 0.5),
+    }
+    dims, shape = tuple(coords), (12, 360, 720)
+    flux = np.ones(shape, np.float32) * np.arange(1, 13)[:, None, None] * 1e-3
+    flux[:, 0] = -9999  # the ice of the north, not declared as a fill
+    share = np.full(shape, 0.25, np.float32)
+    share[:, :, 360:] = 0.0005  # next to no wetland east of Greenwich
+    parts = {
+        f"LPJ-EOSIM_ensemble_mch4e_{year}-{year}.nc": ("dch4e", flux, units),
+        f"ensemble_mwet_frac_{year}-{year}.nc": ("mwet_frac", share, "1"),
+    }
+    for name, (variable, values, unit) in parts.items():
+        data = xr.Dataset({variable: (dims, values, {"units": unit})}, coords=coords)
+        data["time_bnds"] = (("time", "bnds"), np.zeros((12, 2)))
+        data.to_netcdf(folder / name)
+    return folder
+
+
+def test_lpj_eosim_is_read_with_the_wetland_shares_of_its_other_file(tmp_path):
+    folder = _write_lpj_eosim(tmp_path / "lpj")
+    found = sample_fluxes(folder, years=[2015], wetland_variable="mwet_frac", **PLACES)
+    seconds = month_lengths(2015) * 86_400
+    np.testing.assert_allclose(found[1, 0], 4 * np.arange(1, 13) * 1e-3 / seconds, rtol=1e-6)
+    assert np.isnan(found[0]).all()
+    pole = {"latitude": np.array([89.8, 0.2]), "longitude": np.array([-20.0, -20.0])}
+    at_pole = sample_fluxes(folder, years=[2015], wetland_variable="mwet_frac", **pole)
+    assert np.isnan(at_pole[0]).all()
+    assert np.isfinite(at_pole[1]).all()
+
+
+def test_lpj_eosim_without_its_shares_or_a_stray_file_is_refused(tmp_path):
+    folder = _write_lpj_eosim(tmp_path / "lpj")
+    with pytest.raises(InputError, match=r"mwet_frac_2015-2015.nc: expected the variable just one"):
+        sample_fluxes(folder, years=[2015], **PLACES)
+    (folder / "ensemble_mwet_frac_2015-2015.nc").unlink()
+    with pytest.raises(InputError, match="no 'mwet_frac' of the places in any file, expected"):
+        sample_fluxes(folder, years=[2015], wetland_variable="mwet_frac", **PLACES)
+
+
+def test_pooled_tem_is_read_by_its_years_and_months(tmp_path):
+    values = np.arange(1, 13) * np.ones((18, 36, 2, 1))
+    values[..., 1, :] *= 10
+    dims = ("latitude", "longitude", "year", "month")
+    coords = {"latitude": np.arange(-85.0, 90, 10), "longitude": np.arange(-175.0, 180, 10)}
+    coords |= {"year": [2014, 2015], "month": np.arange(1, 13)}
+    attrs = {"units": "g m-2 month-1"}
+    data = xr.Dataset({"ch4_oxidation": (dims, values, attrs)}, coords=coords)
+    data.to_netcdf(tmp_path / "tem.nc")
+    found = sample_fluxes(tmp_path / "tem.nc", years=[2015], **PLACES)
+    seconds = month_lengths(2015) * 86_400
+    np.testing.assert_allclose(found[0, 0], 10 * np.arange(1, 13) * 1e-3 / seconds, rtol=1e-6)
+
+
+def test_a_header_without_an_area_is_refused_until_the_units_are_named(tmp_path):
+    path = _write_gcp(tmp_path / "model.nc", units="gCH4/month", name="ech4")
+    with pytest.raises(UnitsError, match="expected 'kg m-2 s-1'"):
+        sample_fluxes(path, years=[2015], **PLACES)
+    found = sample_fluxes(path, years=[2015], units="g CH4 m-2 month-1", **PLACES)
+    assert found[0, 0, 0] == pytest.approx(1e-3 / (31 * 86_400))
+
+
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_any_cf_file_of_days_is_read_by_months(tmp_path, suffix):
     time = pd.date_range("2015-01-01", "2015-12-31", freq="D")

@@ -155,6 +155,8 @@ def test_ground_that_cannot_be_is_refused():
         build_land(sand=half, clay=half, silt=np.array([0.2]), class_weights=weights)
     with pytest.raises(InputError, match=r"sand 0.7, clay 0.5, silt -0.2"):
         build_land(sand=np.array([0.7]), clay=half, class_weights=weights)
+    with pytest.raises(InputError, match=r"nitrogen of cell 0 is -1 g m-2 yr-1, expected 0 or mor"):
+        build_land(sand=half, clay=half / 2, class_weights=weights, nitrogen=-1.0)
     for porosity in (0.0, 1.0, np.nan):
         with pytest.raises(InputError, match=f"porosity of cell 0 is {porosity:g}"):
             build_land(
@@ -163,6 +165,21 @@ def test_ground_that_cannot_be_is_refused():
                 porosity=np.array([porosity]),
                 class_weights=weights,
             )
+
+
+def test_nitrogen_of_the_ground_lowers_uptake_and_nothing_else():
+    drivers, parameters = make_drivers(n_days=200), read_parameters()
+    weights = parameters.weights_of(list(CLIMATES))
+    share = np.full(N, 0.2)
+    fluxes = []
+    for nitrogen in (0.0, 10.0):
+        land = build_land(sand=2 * share, clay=share, class_weights=weights, nitrogen=nitrogen)
+        model = ProcessModel(land, make_traits(n_places=N), parameters)
+        fluxes.append(model.simulate(drivers, state=model.initial_state(drivers)))
+    without, fertilized = fluxes
+    assert without.consumption.max() > 0
+    np.testing.assert_allclose(fertilized.consumption, 0.62 * without.consumption, rtol=1e-5)
+    np.testing.assert_array_equal(fertilized.emission, without.emission)
 
 
 def test_traits_of_other_columns_are_refused():

@@ -151,3 +151,26 @@ def test_attributes_in_another_unit_are_refused():
     assert np.all(known["sand"] + known["clay"] <= 1)
     with pytest.raises(InputError, match="'clay_fraction' is 30 at a simulated place, expected 0"):
         build_soils(np.array([[30.0]]), ["clay_fraction"], generator=generator)
+
+
+def test_nitrogen_is_an_attribute_that_is_never_drawn():
+    generator = np.random.default_rng(0)
+    names = ["clay_fraction", "nitrogen_input"]
+    known = build_soils(np.array([[0.3, 8.0], [0.2, np.nan]]), names, generator=generator)
+    assert known["nitrogen"].tolist() == [8, 0]
+    without = build_soils(np.full((2, 1), 0.2), names[:1], generator=generator)
+    assert without["nitrogen"].tolist() == [0, 0]
+    with pytest.raises(InputError, match="'nitrogen_input' is 800 at a simulated place, expected"):
+        build_soils(np.array([[0.3, 800.0]]), names, generator=generator)
+
+
+def test_nitrogen_lowers_the_uptake_of_simulated_places():
+    drivers = make_place_drivers(years=(2013,))
+    n_places = len(LATITUDE)
+    rich = dataclasses.replace(
+        drivers,
+        attributes=np.full((n_places, 1), 10, np.float32),
+        attribute_names=["nitrogen_input"],
+    )
+    plain, inhibited = (_simulate(d, target="consumption").flux for d in (drivers, rich))
+    np.testing.assert_allclose(inhibited, 0.62 * plain, rtol=1e-5)

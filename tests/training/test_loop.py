@@ -1,4 +1,5 @@
 import logging
+import math
 import time
 
 import pytest
@@ -7,7 +8,7 @@ from factories_model import make_network, make_place_data, make_train_config
 
 from chamnet.data.normalization import Normalization
 from chamnet.training import loop
-from chamnet.training.episodes import EpisodeSource
+from chamnet.training.episodes import Episodes, EpisodeSource
 from chamnet.training.loop import evaluate_network, fit_network
 
 DATA = make_place_data(n_places=6, n_years=3)
@@ -156,3 +157,36 @@ def test_the_weights_kept_are_means_over_the_last_steps(monkeypatch):
     last, _ = train(options=options)
     assert not torch.equal(averaged["project.weight"], last["project.weight"])
     torch.testing.assert_close(averaged, last, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_step_makes_no_tensor_on_another_device_than_the_episodes(bfloat16):
+    source, options = make_source(), make_train_config(bfloat16=bfloat16)
+    episodes, network = make_held_out(source)[0], make_network()
+    with torch.device("meta"):  # where a tensor lands that is made without a device
+        loss = loop.episodes_loss(network, episodes, options)
+        loss.backward()
+        score = evaluate_network(network, [episodes], options)
+    assert loss.device.type == "cpu"
+    assert math.isfinite(score.loss)
+
+
+def test_batches_go_where_the_network_is(monkeypatch):
+    devices, move = [], Episodes.to
+    monkeypatch.setattr(Episodes, "to", lambda e, d: devices.append(d.type) or move(e, d))
+    train(options=make_train_config(n_steps=6))
+    assert devices == ["cpu"] * 7  # one is held out
+
+
+def test_a_state_on_a_gpu_keeps_and_restores_the_generator_there(monkeypatch):
+    restored = []
+    network = make_network()
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: torch.tensor([7]))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, _: restored.append(state))
+    state = loop._begin(network, make_train_config(), 0)
+    assert state.to_dict("")["cuda_generator"] is None
+    state.restore(state.to_dict(""))
+    assert restored == []
+    monkeypatch.setattr(loop.State, "is_on_gpu", True)
+    state.restore(state.to_dict(""))
+    assert restored == [torch.tensor([7])]

@@ -142,3 +142,29 @@ def test_places_without_known_years_are_never_few_shot(tmp_path, monkeypatch):
     data = make_place_data(n_places=9, n_years=2, monthly=True, unknown_years=True)
     folder = run_stage(tmp_path, monkeypatch, data=data)
     assert set(pd.read_csv(folder / "out_of_bag.csv")["mode"]) == {"zero_shot"}
+
+
+def test_each_member_trains_on_a_gpu_of_its_own_and_its_checkpoint_loads_anywhere(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def choose(name, *, turn):
+        asked.append((name, turn))
+        return torch.device("cpu")
+
+    monkeypatch.setattr(stage, "choose_device", choose)
+    options = make_train_config(device="cuda").model_dump()
+    folders = [
+        run_stage(tmp_path, monkeypatch, member=m, out_folder=tmp_path / m, train=options)
+        for m in ("00", "01")
+    ]
+    assert asked == [("cuda", 0), ("cuda", 1)]
+    member = load_member(folders[1] / "checkpoint.pt")
+    assert {p.device.type for p in member.network.parameters()} == {"cpu"}
+
+
+def test_a_member_asked_to_train_where_no_gpu_is_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="device cuda: torch sees no GPU here"):
+        fit(train=make_train_config(device="cuda"))

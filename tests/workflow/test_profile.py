@@ -1,18 +1,23 @@
 """The SLURM profile: what was found to work, kept so, and in step with the rules."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PROFILE = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
+TEXT = (ROOT / "workflow/profiles/slurm/config.yaml").read_text()
+PROFILE = yaml.safe_load(TEXT)
 RULES = {
     name
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
     for name in re.findall(r"(?m)^\s*(?:use rule \w+ as |rule )(\w+)(?: with)?:", path.read_text())
 }
+NETWORK_STAGES = ("pretrain", "train_member", "embed_year", "predict_year", "predict_tile")
+USES_NETWORK = {*NETWORK_STAGES, "cross_validate"}
 SNAKEMAKE_ITSELF_MB = 1000  # a job's own Snakemake needs 250 to 360 MB of what is asked for
 
 
@@ -29,8 +34,7 @@ def test_jobs_are_retried_by_the_profile_and_their_status_asked_of_squeue():
 
 
 def test_partition_and_account_stand_in_one_place():
-    text = (ROOT / "workflow/profiles/slurm/config.yaml").read_text()
-    used = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    used = "\n".join(line for line in TEXT.splitlines() if not line.lstrip().startswith("#"))
     assert used.count("slurm_partition") == 1
     assert "slurm_account" not in used
     assert not any("slurm" in path.read_text() for path in (ROOT / "workflow/rules").iterdir())
@@ -43,6 +47,30 @@ def test_every_rule_has_the_memory_it_needs_on_a_cluster_and_groups_hold_rules_t
 
 def test_every_group_has_a_size_and_every_size_a_group():
     assert set(PROFILE["groups"].values()) == set(PROFILE["group-components"])
+
+
+@pytest.mark.parametrize("options", [(), ("--config", "predict={tiles: 2, daily: true}")])
+def test_the_plan_can_be_cut_into_its_groups(tmp_path, options):
+    """Snakemake refuses a plan with a path that leaves a group and comes back."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+    command += ["--profile", ROOT / "workflow/profiles/slurm", "--directory", tmp_path]
+    command += ["--dry-run", "--quiet", "all", *options, "--", "global_budget"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_line_gives_every_rule_of_the_network_a_gpu_and_no_group_mixes_the_two():
+    lines = [line.strip("# \n") for line in TEXT.splitlines() if "&gpu {slurm_partition" in line]
+    asked = lines[-1]
+    assert TEXT.count("&gpu {}, ") == 1
+    resources = yaml.safe_load(TEXT.replace("&gpu {}, ", f"{asked}, "))["set-resources"]
+    on_gpu = {rule for rule, values in resources.items() if values.get("gres") == "gpu:a100:1"}
+    assert on_gpu == USES_NETWORK
+    assert {resources[rule]["slurm_partition"] for rule in on_gpu} == {"gpu"}
+    groups = {group: set() for group in PROFILE["group-components"]}
+    for rule, group in PROFILE["groups"].items():
+        groups[group].add(rule in on_gpu)
+    assert all(len(kinds) == 1 for kinds in groups.values()), groups
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))

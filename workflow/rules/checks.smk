@@ -78,6 +78,7 @@ rule check_closure:
         cells="results/{run}/cells.json",
     output:
         check="results/{run}/checks/closure.json",
+        cell_means="results/{run}/checks/closure_cells.csv",
     log:
         "results/{run}/logs/check_closure.log",
     benchmark:

@@ -162,6 +162,39 @@ rule plot_evidence:
         "../scripts/plot_evidence.py"
 
 
+rule plot_closure:
+    input:
+        cell_means="results/{run}/checks/closure_cells.csv",
+        applicability=expand(
+            "results/{{run}}/applicability/{target}.json", target=options.run.targets
+        ),
+    output:
+        picture=report(
+            "results/{run}/figures/closure.png",
+            caption="../report/closure.rst",
+            category="Figures",
+        ),
+        vector="results/{run}/figures/closure.pdf",
+    log:
+        "results/{run}/logs/plot_closure.log",
+    benchmark:
+        "results/{run}/benchmarks/plot_closure.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=600,
+        runtime=20,
+    params:
+        applicability=lambda wildcards, input: dict(
+            zip(options.run.targets, input.applicability)
+        ),
+        code=digest_of_code("chamnet.report.closurefigure"),
+    message:
+        "Drawing what the places cannot see"
+    script:
+        "../scripts/plot_closure.py"
+
+
 rule write_report:
     input:
         publication="results/{run}/publication.json",
@@ -180,6 +213,7 @@ rule write_report:
                 "extents",
                 "applicability",
                 "tower_fit",
+                *(["closure"] if options.demo else []),
             ],
         ),
         checks=checks(),

@@ -13,4 +13,5 @@ check_closure(
     fluxes=snakemake.params.fluxes,
     wetlands=list(snakemake.input.wetlands),
     cells=snakemake.input.cells,
+    cell_means=snakemake.output.cell_means,
 )

@@ -41,7 +41,7 @@ class Transformer(DailyNetwork):
         patches = padded.reshape(B, -1, PATCH_DAYS * F)  # (B, N, 5 F)
         is_empty = (patches == 0).all(dim=-1)
         tokens = self.to_token(patches)
-        tokens = tokens + _positions(tokens.shape[1], tokens.shape[2]).to(tokens)
+        tokens = tokens + _positions(*tokens.shape[1:], device=tokens.device)
         states = self.encoder(tokens, src_key_padding_mask=is_empty)  # (B, N, H)
         return self.to_flux(states).reshape(B, -1)[:, :T]
 
@@ -55,8 +55,8 @@ def build_encoder(n_hidden: int, dropout: float) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(layer, N_LAYERS, enable_nested_tensor=False)
 
 
-def _positions(n_tokens: int, width: int) -> Tensor:
+def _positions(n_tokens: int, width: int, *, device: torch.device) -> Tensor:
     """Sines and cosines of the place in the sequence, (N, H)."""
-    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(1e4) / width))
-    angle = torch.arange(n_tokens).unsqueeze(1) * rate
+    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(1e4) / width))
+    angle = torch.arange(n_tokens, device=device).unsqueeze(1) * rate
     return torch.stack([angle.sin(), angle.cos()], dim=-1).reshape(n_tokens, -1)[:, :width]
