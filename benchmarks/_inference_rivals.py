@@ -66,12 +66,15 @@ def measure_apply_ufunc(setting: Setting) -> dict:
 
     inputs, members, batcher = setting.inputs()
     run_members = build_function(setting, members)
-    data = inputs.drivers.data
+    n_cells = setting.options.n_rivals
+    data = inputs.drivers.data.isel(cell=slice(0, n_cells))
     drivers = xr.concat([data[name] for name in inputs.drivers.names], "driver")
-    contexts = xr.concat(
-        [store.chunk({"cell": CELLS_PER_SHARD}) for store in inputs.contexts], "year"
-    ).chunk({"year": -1})
-    attributes = xr.DataArray(inputs.attributes, dims=("cell", "attribute"))
+    contexts = (
+        xr.concat([store.chunk({"cell": CELLS_PER_SHARD}) for store in inputs.contexts], "year")
+        .chunk({"year": -1})
+        .isel(cell=slice(0, n_cells))
+    )
+    attributes = xr.DataArray(inputs.attributes[:n_cells], dims=("cell", "attribute"))
 
     def predict(drivers: Any, attributes: Any, embeddings: Any, seasons: Any) -> np.ndarray:
         arrays = (drivers, attributes, embeddings, seasons)
@@ -103,7 +106,7 @@ def measure_apply_ufunc(setting: Setting) -> dict:
         with dask.config.set(scheduler="threads", num_workers=SHARDS_AT_ONCE):
             flux.drop_vars(list(flux.coords)).to_zarr(store, mode="w", consolidated=False)
 
-    return time_of(run) | {"work": setting.n_member_cell_days}
+    return time_of(run) | {"work": data.sizes["cell"] * 366 * len(members)}
 
 
 def measure_xbatcher(setting: Setting) -> dict:
@@ -122,6 +125,7 @@ def measure_xbatcher(setting: Setting) -> dict:
                     compat="override", join="override")  # fmt: skip
     data = data.drop_vars([name for name in data.coords if name != "time"])
     data["attributes"] = (("cell", "attribute"), inputs.attributes)
+    data = data.isel(cell=slice(0, setting.options.n_rivals))
     store = setting.folder / "fluxes" / "xbatcher.zarr"
     setting.forget()
 

@@ -14,21 +14,21 @@ from _inference_rivals import time_of
 from _inference_world import CELLS_PER_SHARD as SHARD_OF_WORLD
 from _inference_world import Setting, driver_names, write_world
 
-CELLS_PER_SHARD = 1024
+CELLS_PER_SHARD = 512
 SIZES = {  # cells, years
-    "1x cells": (4096, 1),
-    "4x cells": (16384, 1),
-    "16x cells": (65536, 1),
-    "2 years": (4096, 2),
-    "4 years": (4096, 4),
-    "8 years": (4096, 8),
+    "1x cells": (2048, 1),
+    "4x cells": (8192, 1),
+    "16x cells": (32768, 1),
+    "2 years": (2048, 2),
+    "4 years": (2048, 4),
+    "8 years": (2048, 8),
 }
 N_REPEATS = 2  # of a size; the quicker counts
 FIRST_YEAR = 2011
 N_CONTEXT_YEARS = 4
 REFERENCE = {"cells": 62_000, "years": 40, "members": 5}
 REFERENCE_YEARS = (2011, 2012, 2013, 2014)  # that are measured of it
-MOST_REFERENCE_CELLS = {"cpu": 8192, "cuda": REFERENCE["cells"]}
+MOST_REFERENCE_CELLS = {"cpu": 4096, "cuda": REFERENCE["cells"]}
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 
 

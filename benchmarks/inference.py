@@ -44,8 +44,14 @@ from _inference_scaling import (
 )
 from _inference_world import YEARS, Setting, make_world
 
-FULL = {"n_cells": 61440, "n_members": 5, "n_loop": 96, "n_forest": 96}  # of 0.5 degree
-QUICK = {"n_cells": 4096, "n_members": 2, "n_loop": 24, "n_forest": 12}
+FULL = {
+    "n_cells": 61440,
+    "n_rivals": 61440,
+    "n_members": 5,
+    "n_loop": 96,
+    "n_forest": 96,
+}  # of 0.5 degree
+QUICK = {"n_cells": 4096, "n_rivals": 4096, "n_members": 2, "n_loop": 24, "n_forest": 12}
 N_TIMES = 4  # the network alone runs over one shard's batches
 WORK = OUT / "inference"
 
@@ -60,6 +66,7 @@ def main() -> None:
         return
     sizes = dict(QUICK if options.quick else FULL)
     sizes["n_cells"] = options.cells or sizes["n_cells"]
+    sizes["n_rivals"] = min(options.rivals or sizes["n_cells"], sizes["n_cells"])
     found = run_parts(options, sizes)
     if found is None:
         print("stopped; the same command goes on")
@@ -111,6 +118,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes")
     parser.add_argument("--cells", type=int, help="cells, whole shards of 2048")
+    parser.add_argument("--rivals", type=int, help="cells of (e) and (f), the first of all")
     parser.add_argument("--seconds", type=float, default=np.inf, help="begin no part after so many")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=cores, help="of each way; all cores")
