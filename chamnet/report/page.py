@@ -22,7 +22,7 @@ from chamnet.budget.references import (
     read_gcp_table,
     read_literature,
 )
-from chamnet.data.store import manifest_path
+from chamnet.data.store import manifest_path, open_store
 from chamnet.provenance import environment, hide_credentials, read_json, write_text
 from chamnet.report.background import (
     describe_outside,
@@ -31,6 +31,7 @@ from chamnet.report.background import (
     show_skill,
 )
 from chamnet.report.charts import build_map_data, build_region_data
+from chamnet.report.lineage import show_lineage
 from chamnet.report.methods import describe_methods
 from chamnet.report.results import read_budget, read_totals
 from chamnet.report.tables import (
@@ -202,6 +203,7 @@ def _provenance(
     if maps is not None:
         manifest = read_json(manifest_path(maps))
         rows.append(("maps", f"{manifest['store']}, content {manifest['content'][:16]}"))
+        rows += show_lineage(open_store(maps).attrs)
     rows.append(("digest of options, code and inputs", digest[:16] or DASH))
     rows += [(name, version) for name, version in environment().items() if version != "absent"]
     return rows
