@@ -51,6 +51,7 @@ from chamnet.report.tables import (
 
 logger = logging.getLogger(__name__)
 
+MOST_COLUMN_PX = 1000  # figures as wide as a journal's column have fewer
 STARTS_AT = (60.5, 76.5)  # a place on the map: the Ob wetlands
 VERDICTS = {
     "inside": "within the published range",
@@ -77,8 +78,10 @@ CAPTIONS = {
     "maximum over models, with their mean; the soil sink of inversions is mostly their prior.",
     "maps": "Mean fluxes per area of cell over all years and wetland extents, and their spread "
     "over the members of the ensemble. Equal-area projection; classes are not evenly spaced where "
-    "values span orders of magnitude.",
-    "hovmoller": "Fluxes of land cells by latitude and month, mean over years and wetland extents.",
+    "values span orders of magnitude, and those of net consumption are finer than those of net "
+    "emission.",
+    "hovmoller": "Fluxes of land cells by latitude and month, mean over years and wetland extents; "
+    "the color scale ends at the 98 % quantile.",
     "extents": "Wetland area and emission by latitude under each map of wetland extent; the legend "
     "gives the totals.",
     "applicability": "Where drivers and attributes of a cell lie inside those of the training "
@@ -192,7 +195,7 @@ def _embed(path: str | os.PathLike) -> dict[str, Any]:
         "data": base64.b64encode(raw).decode(),
         "caption": caption,
         "alt": caption.split(".")[0],
-        "is_tall": height > width,
+        "size": "column" if width < MOST_COLUMN_PX else "narrow" if height > width else "",
     }
 
 
