@@ -202,7 +202,7 @@ def plot_tower_fit(
     figure = build_figure(COLUMN_IN, 3.0 * len(out_of_bag))
     grid = figure.subplots(len(out_of_bag), 1, squeeze=False)[:, 0]
     for axes, (target, paths) in zip(grid, out_of_bag.items(), strict=True):
-        _draw_fit(axes, read_out_of_bag(paths), target=target)
+        draw_fit(axes, read_out_of_bag(paths), target=target)
     return write_figure(figure, out, synthetic=synthetic)
 
 
@@ -216,7 +216,7 @@ def read_out_of_bag(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
     return table[["place", "observed", "predicted"]]
 
 
-def _draw_fit(axes: Axes, windows: pd.DataFrame, *, target: str) -> None:
+def draw_fit(axes: Axes, windows: pd.DataFrame, *, target: str) -> None:
     """Single windows as density on log axes, means of places as dots, the line of equality."""
     means = windows.groupby("place")[["observed", "predicted"]].mean()
     low, high = _limits_of_fit(windows[means.columns], means)

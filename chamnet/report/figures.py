@@ -224,11 +224,11 @@ def plot_series(
     grid = figure.subplots(2, len(targets), squeeze=False, height_ratios=[3, 2])
     names = [show_region(str(n)) for n in data["region_name"].values]
     for (upper, lower), target in zip(grid.T, targets, strict=True):
-        _draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
-        _draw_literature(upper, target=target)
+        draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
+        draw_literature(upper, target=target)
         upper.set_title(f"{LABELS[target]}, globe", color=COLORS[target])
         for place, row in enumerate(find_bands(data)[: len(BANDS)]):
-            _draw_years(lower, data, target=target, row=row, band=place, label=names[row])
+            draw_years(lower, data, target=target, row=row, band=place, label=names[row])
         lower.set_title("Latitude bands")
         lower.legend(fontsize=6.5, ncols=3, loc="upper left", handlelength=2.4, columnspacing=1)
         lower.set_ylim(bottom=0, top=lower.get_ylim()[1] * 1.3)
@@ -239,9 +239,10 @@ def plot_series(
     return write_figure(figure, out, synthetic=synthetic)
 
 
-def _draw_years(
+def draw_years(
     axes: Axes, data: xr.Dataset, *, target: str, row: int, band: int | None = None, label: str = ""
 ) -> None:
+    """Annual budgets of a region with their 90 % band; of a single year a bar."""
     annual = data["mass_tg"].sel(target=target).isel(region=row).sum("month")
     low, high = interval_of(data, annual, target=target, row=row)
     years, color = data["year"].values, COLORS[target]
@@ -268,7 +269,7 @@ def _draw_years(
     axes.grid(axis="y", color="#eceef1", linewidth=0.6)
 
 
-def _draw_literature(axes: Axes, *, target: str) -> None:
+def draw_literature(axes: Axes, *, target: str) -> None:
     """Published global ranges as bars a, b, ... beside the years, each with its period."""
     spans = [
         (find_reference(target, "globe", "globe", kind=kind), f"GCP 2008\u201317, {who}")

@@ -71,7 +71,7 @@ def _draw_map(axes: Axes, values: xr.DataArray, *, title: str, colors: str) -> N
         for name in ("longitude", "latitude")
     ]
     x, y = project_equal_earth(*np.meshgrid(*edges))
-    levels, norm, cmap = _classes(values.values, colors)
+    levels, norm, cmap = classes_of(values.values, colors)
     land = np.ma.masked_invalid(values.values)
     mesh = axes.pcolormesh(x, y, land, cmap=cmap, norm=norm, rasterized=True, zorder=1)
     draw_globe(axes)
@@ -89,10 +89,10 @@ def _draw_map(axes: Axes, values: xr.DataArray, *, title: str, colors: str) -> N
     bar.outline.set(linewidth=0.4, edgecolor=GRAY)  # the first class may be white
 
 
-def _classes(
+def classes_of(
     values: np.ndarray, colors: str
 ) -> tuple[list[float], BoundaryNorm, ListedColormap | str]:
-    """Edges, norm and colors of the classes; of signed values each side has steps of its own.
+    """Edges, norm and colors of a map's classes; of signed values each side has its own steps.
 
     Consumption is some hundred times smaller than the emission of a wet cell: on one scale for
     both, most of the land would look like nothing.

@@ -133,7 +133,7 @@ def test_the_page_lists_networks_and_inputs_of_the_maps(attributes):
     assert rows["network emission/00"] == f"sha256 {digest[:16]}"
     assert rows["licence of the maps"] == "CC0-1.0"
     assert rows["2 places of emission"].startswith("MIT \u00b7 content ")
-    assert show_lineage({}) == []
+    assert show_lineage({}) == []  # maps of an earlier version
 
 
 def test_licences_are_known_for_every_table_of_drivers_but_those_of_models_and_ones_own():
