@@ -20,7 +20,14 @@ from chamnet.config_inputs import (
     TowersConfig,
     WetlandsConfig,
 )
-from chamnet.config_products import BudgetConfig, ExportsConfig, Name, Section, Target
+from chamnet.config_products import (
+    BudgetConfig,
+    ExportsConfig,
+    Name,
+    PublicationConfig,
+    Section,
+    Target,
+)
 from chamnet.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -298,6 +305,7 @@ class Config(Section):
     calibrate: CalibrateConfig = Field(CalibrateConfig(), description="calibration")
     predict: PredictConfig = Field(PredictConfig(), description="inference")
     budget: BudgetConfig = Field(BudgetConfig(), description="budgets")
+    publication: PublicationConfig = Field(PublicationConfig(), description="publication")
     exports: ExportsConfig = Field(ExportsConfig(), description="exports of the maps")
     skill: SkillConfig = Field(SkillConfig(), description="cross-validation")
 

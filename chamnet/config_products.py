@@ -68,6 +68,22 @@ class BudgetConfig(Section):
         return self
 
 
+class PublicationConfig(Section):
+    """Who publishes the maps, under which name and licence, as their attributes then say."""
+
+    doi: str | None = Field(
+        None, pattern=r"^10\.\d{4,9}/\S+$", description="DOI of the product, once it has one"
+    )
+    creator: str | None = Field(None, min_length=2, description="person or group that made it")
+    institution: str | None = Field(None, min_length=2, description="where it was made")
+    licence: str = Field("CC-BY-4.0", min_length=2, description="of the maps, as SPDX names it")
+    input_licences: dict[str, str] = Field(
+        {},
+        description="licence and citation of an input, by its path as the options name it; "
+        "places and known reanalyses bring theirs",
+    )
+
+
 class ExportsConfig(Section):
     """Maps as NetCDF, GeoTIFF, STAC and for ILAMB, under the target ``exports``."""
 

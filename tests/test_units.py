@@ -72,3 +72,8 @@ def test_required_units_pass_or_raise():
     assert units.require_units(array, "K") is array
     with pytest.raises(UnitsError, match="'tas' has units 'K', expected 'Pa'"):
         units.require_units(array, "Pa")
+
+
+def test_upch4_defect_variance_by_the_linear_factor_it_takes_the_square():
+    found = units.convert_units(make_array([1.0], "hPa2"), "Pa2")
+    assert float(found[0]) == pytest.approx(100.0**2)

@@ -21,6 +21,7 @@ from chamnet.provenance import (
     read_json,
     write_text,
 )
+from chamnet.report.lineage import LARGE_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ FORMATS = {
     ".zarr": "application/vnd.zarr",
 }
 DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>]*[^\s\"<>.,;]")
-LARGE_BYTES = 100_000_000  # a larger input is known by its size and time, not by its bytes
 
 
 def write_provenance(
@@ -75,6 +75,7 @@ def write_provenance(
     date = dt.datetime.fromtimestamp(newest, tz=dt.UTC).isoformat(timespec="seconds")
     graph = [
         *_describe_crate(run, synthetic, date, parts=[*made, *brought], cited=cited),
+        _describe_licence(config),
         *_describe_action(date, made=made, brought=brought),
         {
             "@id": "#options",
@@ -113,19 +114,25 @@ def _describe_crate(
         "mentions": [{"@id": "#run"}],
         "citation": [{"@id": doi} for doi in cited],
     }
-    licence = {
-        "@id": "#licence",
-        "@type": "CreativeWork",
-        "name": "Licences of the inputs",
-        "description": "A run sets none; those of the measurements and maps that it read hold.",
-    }
     descriptor = {
         "@id": METADATA,
         "@type": "CreativeWork",
         "conformsTo": {"@id": PROFILE},
         "about": {"@id": "./"},
     }
-    return [descriptor, root, licence]
+    return [descriptor, root]
+
+
+def _describe_licence(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Terms of the maps; what each input comes under stands in the maps' own attributes."""
+    licence = (config.get("publication") or {}).get("licence", "not stated")
+    return {
+        "@id": "#licence",
+        "@type": "CreativeWork",
+        "name": f"{licence} for the maps",
+        "description": "Those of the measurements and maps that were read hold beside it; "
+        "provenance_inputs of maps.zarr names them one by one.",
+    }
 
 
 def _describe_action(

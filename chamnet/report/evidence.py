@@ -21,7 +21,6 @@ from chamnet.report.style import (
     COLORS,
     COLUMN_IN,
     GRAY,
-    INK,
     LABELS,
     build_figure,
     draw_globe,
@@ -39,6 +38,8 @@ MONTHS = "JFMAMJJASOND"
 DASHES = ("-", "--", ":", "-.")
 SECONDS_PER_YEAR = 365.25 * 86_400
 LIMITS = (-58, 84)
+NMOL = "nmol CH$_4$ m$^{-2}$ s$^{-1}$"
+MANY_PLACES = 100  # so many dots would hide the windows
 
 
 def plot_evidence(
@@ -92,7 +93,7 @@ def plot_hovmoller(
         axes.set_yticks([-30, 0, 30, 60])
         axes.set_ylabel("latitude, \u00b0N")
         axes.set_xticks(range(1, N_MONTHS + 1), list(MONTHS))
-        bar = figure.colorbar(mesh, ax=axes, aspect=18, pad=0.02)
+        bar = figure.colorbar(mesh, ax=axes, aspect=18, pad=0.02, extend="max")
         bar.set_label("mg CH$_4$ m$^{-2}$ d$^{-1}$, per land cell", fontsize=6.5)
         bar.outline.set_visible(False)
     grid[-1].set_xlabel("month")
@@ -198,11 +199,10 @@ def plot_tower_fit(
     out_of_bag : tables of ``train_member`` by target
     out, synthetic : as ``plot_evidence``
     """
-    figure = build_figure(COLUMN_IN, 0.4 + 2.7 * len(out_of_bag))
+    figure = build_figure(COLUMN_IN, 3.0 * len(out_of_bag))
     grid = figure.subplots(len(out_of_bag), 1, squeeze=False)[:, 0]
     for axes, (target, paths) in zip(grid, out_of_bag.items(), strict=True):
-        _draw_fit(axes, read_out_of_bag(paths), target=target)
-    grid[-1].set_xlabel("observed, nmol CH$_4$ m$^{-2}$ s$^{-1}$")
+        draw_fit(axes, read_out_of_bag(paths), target=target)
     return write_figure(figure, out, synthetic=synthetic)
 
 
@@ -216,23 +216,37 @@ def read_out_of_bag(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
     return table[["place", "observed", "predicted"]]
 
 
-def _draw_fit(axes: Axes, windows: pd.DataFrame, *, target: str) -> None:
+def draw_fit(axes: Axes, windows: pd.DataFrame, *, target: str) -> None:
     """Single windows as density on log axes, means of places as dots, the line of equality."""
-    places = windows.groupby("place")[["observed", "predicted"]].mean()
-    known = windows[(windows["observed"] > 0) & (windows["predicted"] > 0)]
-    places = places[(places > 0).all(axis=1)]
-    low, high = (np.quantile(known[["observed", "predicted"]], q) for q in (0.05, 0.999))
+    means = windows.groupby("place")[["observed", "predicted"]].mean()
+    low, high = _limits_of_fit(windows[means.columns], means)
+    known, places = (_within(table, low, high) for table in (windows[means.columns], means))
     extent = (np.log10(low), np.log10(high)) * 2
-    inside = known[known[["observed", "predicted"]].ge(low).all(axis=1)]
-    axes.hexbin(inside["observed"], inside["predicted"], gridsize=32, xscale="log", yscale="log",
+    axes.hexbin(known["observed"], known["predicted"], gridsize=32, xscale="log", yscale="log",
                 extent=extent, mincnt=1, cmap="Greys", norm=LogNorm(), linewidths=0)  # fmt: skip
     axes.plot([low, high], [low, high], color=GRAY, linewidth=0.8)
-    axes.plot(places["observed"], places["predicted"], "o", color=COLORS[target], markersize=4,
-              markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
-    left_out = 100 * (1 - len(known) / max(len(windows), 1))
+    size, edge = (4, 0.5) if len(places) < MANY_PLACES else (1.8, 0.2)
+    axes.plot(places["observed"], places["predicted"], "o", color=COLORS[target],
+              markersize=size, markeredgecolor="white", markeredgewidth=edge)  # fmt: skip
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_title(f"{LABELS[target]}, out-of-bag", color=COLORS[target])
-    axes.set_ylabel("predicted, nmol CH$_4$ m$^{-2}$ s$^{-1}$")
-    axes.text(0.97, 0.03, f"dots: {len(places)} places\ngray: {len(windows)} windows,\n"
-              f"{left_out:.0f} % of them \u2264 0, not shown",
-              transform=axes.transAxes, va="bottom", ha="right", fontsize=6, color=INK)  # fmt: skip
+    axes.set_ylabel(f"predicted, {NMOL}")
+    share = 100 * len(known) / max(len(windows), 1)
+    axes.set_xlabel(
+        f"observed, {NMOL}\ndots: {len(places)} of {len(means)} places; gray: {share:.0f} % of "
+        f"{len(windows)} windows;\nthe others are \u2264 0 or beyond the axes",
+        fontsize=7,
+    )
+
+
+def _limits_of_fit(windows: pd.DataFrame, means: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the axes: nearly all windows above 0, and all places where they are few."""
+    tables = [table[(table > 0).all(axis=1)].to_numpy() for table in (windows, means)]
+    tables = [table for table in tables if table.size] or [np.array([0.1, 1.0])]
+    low = min(np.quantile(table, 0.05, method="lower") for table in tables)
+    high = max(np.quantile(table, 0.999, method="higher") for table in tables)
+    return 0.9 * float(low), 1.1 * float(high)
+
+
+def _within(table: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
+    return table[((table >= low) & (table <= high)).all(axis=1)]

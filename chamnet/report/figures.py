@@ -42,6 +42,8 @@ SYSTEMS = {"globe": 1, "gcp_bands": 3, "gcp_regions": 18}
 MONTHS = "JFMAMJJASOND"
 MARKERS = "sD^vP*"
 DASHES = ("--", ":", "-.")
+BANDS = (("-", "o"), ("--", "s"), (":", "^"))  # line and marker of each latitude band
+REFERENCE = "#b9c0cb"
 
 
 @in_style
@@ -110,7 +112,7 @@ def _draw_system(
 def _draw_references(axes: Axes, place: int, *, target: str, system: str, name: str) -> None:
     for kind, offset, width, color in (
         ("bottom_up", 0.17, 0.26, LIGHT),
-        ("top_down", -0.17, 0.26, "#b9c0cb"),
+        ("top_down", -0.17, 0.26, REFERENCE),
     ):
         reference = find_reference(target, system, name, kind=kind)
         if reference is None:
@@ -147,7 +149,7 @@ def _budget_legend(extents: list[str]) -> list:
     return [
         Line2D([], [], color=INK, marker="o", linewidth=2.2, markersize=5, label="this run, 90 %"),
         Patch(color=LIGHT, label="GCP 2008-2017, models (min-max, mean)"),
-        Patch(color="#b9c0cb", label="GCP 2008-2017, inversions (min-max, mean)"),
+        Patch(color=REFERENCE, label="GCP 2008-2017, inversions (min-max, mean)"),
         *(
             Line2D([], [], marker=marker, label=f"wetland extent: {extent}", **hollow)
             for extent, marker in zip(extents, MARKERS, strict=False)
@@ -222,13 +224,13 @@ def plot_series(
     grid = figure.subplots(2, len(targets), squeeze=False, height_ratios=[3, 2])
     names = [show_region(str(n)) for n in data["region_name"].values]
     for (upper, lower), target in zip(grid.T, targets, strict=True):
-        _draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
-        _draw_literature(upper, target=target, last_year=int(data["year"][-1]))
+        draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
+        draw_literature(upper, target=target)
         upper.set_title(f"{LABELS[target]}, globe", color=COLORS[target])
-        for row, dash in zip(find_bands(data), ("-", "--", ":"), strict=False):
-            _draw_years(lower, data, target=target, row=row, dash=dash, label=names[row])
+        for place, row in enumerate(find_bands(data)[: len(BANDS)]):
+            draw_years(lower, data, target=target, row=row, band=place, label=names[row])
         lower.set_title("Latitude bands")
-        lower.legend(fontsize=7, ncols=3, loc="upper left", handlelength=3.2)
+        lower.legend(fontsize=6.5, ncols=3, loc="upper left", handlelength=2.4, columnspacing=1)
         lower.set_ylim(bottom=0, top=lower.get_ylim()[1] * 1.3)
         lower.set_xlabel("year")
     for axes in grid[:, 0]:
@@ -237,24 +239,29 @@ def plot_series(
     return write_figure(figure, out, synthetic=synthetic)
 
 
-def _draw_years(
-    axes: Axes, data: xr.Dataset, *, target: str, row: int, dash: str = "-", label: str = ""
+def draw_years(
+    axes: Axes, data: xr.Dataset, *, target: str, row: int, band: int | None = None, label: str = ""
 ) -> None:
+    """Annual budgets of a region with their 90 % band; of a single year a bar."""
     annual = data["mass_tg"].sel(target=target).isel(region=row).sum("month")
     low, high = interval_of(data, annual, target=target, row=row)
-    years = data["year"].values
-    axes.fill_between(years, low, high, color=COLORS[target], alpha=0.2, linewidth=0)
-    mean = annual.mean(["member", "extent"])
-    if len(years) == 1:  # a band of one year has no width
-        axes.vlines(years, low, high, color=COLORS[target], alpha=0.5, linewidth=3)
-    style = {"color": COLORS[target], "linestyle": dash, "linewidth": 1.6}
+    years, color = data["year"].values, COLORS[target]
+    dash, marker = BANDS[band or 0]
+    at = years
+    if len(years) == 1:  # a band of one year has no width; bars of several stand side by side
+        at = years + (0.0 if band is None else 0.2 * (band - 1))
+        axes.vlines(at, low, high, color=color, alpha=0.5, linewidth=3)
+    axes.fill_between(at, low, high, color=color, alpha=0.2, linewidth=0)
+    is_marked = band is None or len(years) == 1
     axes.plot(
-        years,
-        mean,
-        marker="" if label and len(years) > 1 else "o",
-        markersize=3,
+        at,
+        annual.mean(["member", "extent"]),
+        dash,
+        marker=marker if is_marked else "",
+        markersize=3.5,
+        color=color,
+        linewidth=1.6,
         label=label or None,
-        **style,
     )
     axes.set_xticks(years[:: -(-len(years) // 5)])
     axes.set_axisbelow(True)
@@ -262,8 +269,8 @@ def _draw_years(
     axes.grid(axis="y", color="#eceef1", linewidth=0.6)
 
 
-def _draw_literature(axes: Axes, *, target: str, last_year: int) -> None:
-    """Published global ranges as bars beside the years, each with its period."""
+def draw_literature(axes: Axes, *, target: str) -> None:
+    """Published global ranges as bars a, b, ... beside the years, each with its period."""
     spans = [
         (find_reference(target, "globe", "globe", kind=kind), f"GCP 2008\u201317, {who}")
         for kind, who in (("bottom_up", "models"), ("top_down", "inversions"))
@@ -276,19 +283,15 @@ def _draw_literature(axes: Axes, *, target: str, last_year: int) -> None:
     ]
     spans = [(row, text) for row, text in spans if row is not None]
     left, right = axes.get_xlim()
-    step = 0.11 * (right - left)
-    for place, (row, text) in enumerate(spans):
+    step = 0.08 * (right - left)
+    ticks = {tick: f"{tick:.0f}" for tick in axes.get_xticks()}
+    for place, (row, _) in enumerate(spans):
         x = right + (place + 0.5) * step
-        axes.bar(x, row.max_tg - row.min_tg, 0.5 * step, bottom=row.min_tg, color=LIGHT)
-        axes.hlines(row.mean_tg, x - 0.25 * step, x + 0.25 * step, color=INK, linewidth=1)
-        axes.annotate(
-            text,
-            (x, 0.02),
-            xycoords=("data", "axes fraction"),
-            rotation=90,
-            fontsize=6,
-            ha="center",
-            va="bottom",
-        )
+        axes.bar(x, row.max_tg - row.min_tg, 0.6 * step, bottom=row.min_tg, color=REFERENCE)
+        axes.hlines(row.mean_tg, x - 0.3 * step, x + 0.3 * step, color=INK, linewidth=1)
+        ticks[x] = "abc"[place]
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    key = (f"{letter}: {text}" for letter, (_, text) in zip("abc", spans, strict=False))
+    axes.set_xlabel("; ".join(key), fontsize=6)
     axes.set_xlim(left, right + step * len(spans))
     axes.set_ylim(bottom=0)

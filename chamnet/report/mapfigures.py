@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from chamnet.constants import SECONDS_PER_DAY
 from chamnet.data.store import open_store
 from chamnet.report.style import (
+    GRAY,
     PAGE_IN,
     build_figure,
     draw_globe,
@@ -69,10 +71,9 @@ def _draw_map(axes: Axes, values: xr.DataArray, *, title: str, colors: str) -> N
         for name in ("longitude", "latitude")
     ]
     x, y = project_equal_earth(*np.meshgrid(*edges))
-    levels = _levels(values.values, both_signs=colors == "PuOr_r")
-    norm = BoundaryNorm(levels, 256, extend="max" if levels[0] == 0 else "both")
+    levels, norm, cmap = classes_of(values.values, colors)
     land = np.ma.masked_invalid(values.values)
-    mesh = axes.pcolormesh(x, y, land, cmap=colors, norm=norm, rasterized=True, zorder=1)
+    mesh = axes.pcolormesh(x, y, land, cmap=cmap, norm=norm, rasterized=True, zorder=1)
     draw_globe(axes)
     axes.set_title(title, fontsize=8)
     bar = axes.figure.colorbar(
@@ -85,20 +86,38 @@ def _draw_map(axes: Axes, values: xr.DataArray, *, title: str, colors: str) -> N
         fontsize=6,
         rotation=45 if levels[0] < 0 else 0,
     )
-    bar.outline.set_visible(False)
+    bar.outline.set(linewidth=0.4, edgecolor=GRAY)  # the first class may be white
 
 
-def _levels(values: np.ndarray, *, both_signs: bool) -> list[float]:
-    """Edges of color classes up to what 99 % of the cells stay below; round numbers.
+def classes_of(
+    values: np.ndarray, colors: str
+) -> tuple[list[float], BoundaryNorm, ListedColormap | str]:
+    """Edges, norm and colors of a map's classes; of signed values each side has its own steps.
+
+    Consumption is some hundred times smaller than the emission of a wet cell: on one scale for
+    both, most of the land would look like nothing.
+    """
+    if colors != "PuOr_r":
+        levels = _levels(values, most=8)
+        return levels, BoundaryNorm(levels, 256, extend="max"), colors
+    below = _levels(-np.minimum(values, 0), most=5) if np.nanmin(values) < 0 else [0.0]
+    above = _levels(np.maximum(values, 0), most=7)
+    n_below, n_above = len(below) - 1, len(above) - 1
+    ends = np.linspace(0, 0.46, n_below + 1), np.linspace(0.54, 1, n_above + 1)
+    cmap = ListedColormap(colormaps[colors](np.concatenate(ends)))
+    levels = [-v for v in reversed(below[1:])] + above
+    return levels, BoundaryNorm(levels, cmap.N, extend="both"), cmap
+
+
+def _levels(values: np.ndarray, *, most: int) -> list[float]:
+    """Edges of color classes from 0 up to what 99 % of the cells stay below; round numbers.
 
     Even steps where values are alike, else 1, 2, 5 steps.
     """
-    finite = np.abs(values[np.isfinite(values)])
-    top = max(float(np.quantile(finite, 0.99)) if finite.size else 1.0, 1e-6)
-    is_even = finite.size > 0 and not both_signs and top < 6 * float(np.median(finite))
-    if is_even:
-        return [float(v) for v in MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)]
+    known = values[np.isfinite(values) & (values > 0)]
+    top = max(float(np.quantile(known, 0.99)) if known.size else 1.0, 1e-6)
+    if known.size and top < 6 * float(np.median(known)):
+        return [float(v) for v in MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)]
     steps = [m * 10.0**e for e in range(-8, 6) for m in (1, 2, 5)]
     last = next(i for i, step in enumerate(steps) if step >= top)
-    positive = steps[max(0, last - (6 if both_signs else 7)) : last + 1]
-    return [-v for v in reversed(positive)] + positive if both_signs else [0.0, *positive]
+    return [0.0, *steps[max(0, last + 1 - most) : last + 1]]

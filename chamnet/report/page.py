@@ -22,7 +22,7 @@ from chamnet.budget.references import (
     read_gcp_table,
     read_literature,
 )
-from chamnet.data.store import manifest_path
+from chamnet.data.store import manifest_path, open_store
 from chamnet.provenance import environment, hide_credentials, read_json, write_text
 from chamnet.report.background import (
     describe_outside,
@@ -31,6 +31,7 @@ from chamnet.report.background import (
     show_skill,
 )
 from chamnet.report.charts import build_map_data, build_region_data
+from chamnet.report.lineage import show_lineage
 from chamnet.report.methods import describe_methods
 from chamnet.report.results import read_budget, read_totals
 from chamnet.report.tables import (
@@ -50,6 +51,7 @@ from chamnet.report.tables import (
 
 logger = logging.getLogger(__name__)
 
+MOST_COLUMN_PX = 1000  # figures as wide as a journal's column have fewer
 STARTS_AT = (60.5, 76.5)  # a place on the map: the Ob wetlands
 VERDICTS = {
     "inside": "within the published range",
@@ -76,8 +78,10 @@ CAPTIONS = {
     "maximum over models, with their mean; the soil sink of inversions is mostly their prior.",
     "maps": "Mean fluxes per area of cell over all years and wetland extents, and their spread "
     "over the members of the ensemble. Equal-area projection; classes are not evenly spaced where "
-    "values span orders of magnitude.",
-    "hovmoller": "Fluxes of land cells by latitude and month, mean over years and wetland extents.",
+    "values span orders of magnitude, and those of net consumption are finer than those of net "
+    "emission.",
+    "hovmoller": "Fluxes of land cells by latitude and month, mean over years and wetland extents; "
+    "the color scale ends at the 98 % quantile.",
     "extents": "Wetland area and emission by latitude under each map of wetland extent; the legend "
     "gives the totals.",
     "applicability": "Where drivers and attributes of a cell lie inside those of the training "
@@ -191,7 +195,7 @@ def _embed(path: str | os.PathLike) -> dict[str, Any]:
         "data": base64.b64encode(raw).decode(),
         "caption": caption,
         "alt": caption.split(".")[0],
-        "is_tall": height > width,
+        "size": "column" if width < MOST_COLUMN_PX else "narrow" if height > width else "",
     }
 
 
@@ -202,6 +206,7 @@ def _provenance(
     if maps is not None:
         manifest = read_json(manifest_path(maps))
         rows.append(("maps", f"{manifest['store']}, content {manifest['content'][:16]}"))
+        rows += show_lineage(open_store(maps).attrs)
     rows.append(("digest of options, code and inputs", digest[:16] or DASH))
     rows += [(name, version) for name, version in environment().items() if version != "absent"]
     return rows

@@ -23,6 +23,7 @@ from chamnet.timeaxis import N_MONTHS
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-6  # of the statistics of a GeoTIFF, relative to the map's own
+SCIENTIFIC = "https://stac-extensions.github.io/scientific/v1.0.0/schema.json"
 ILAMB_NAMES = {"ch4_emission": "wetlandCH4", "ch4_consumption": "soilCH4consumption"}
 
 
@@ -188,6 +189,7 @@ def write_stac_item(
     item = {
         "type": "Feature",
         "stac_version": "1.0.0",
+        "stac_extensions": [SCIENTIFIC] if "doi" in attrs else [],
         "id": attrs["id"],
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [-180, -90, 180, 90],
@@ -197,8 +199,9 @@ def write_stac_item(
             "end_datetime": attrs["time_coverage_end"],
             "title": attrs["title"],
             "description": attrs["summary"],
-            "license": "CC-BY-4.0",
+            "license": attrs["license"].partition(" for the maps")[0],
             "version": attrs["product_version"],
+            **({"sci:doi": attrs["id"]} if "doi" in attrs else {}),
         },
         "links": [],
         "assets": assets,

@@ -118,10 +118,12 @@ async function showCell() {  // the value at a place, for keyboards and screen r
 
 function bandOf(x, [mean, low, high], tone, axes, hover) {
   const line = {color: "rgba(0,0,0,0)", width: 0}, base = {...axes, showlegend: false};
+  const bar = x.length > 1 ? {} : {error_y: {type: "data", symmetric: false, color: tone,  // no band of one year
+    array: [high[0] - mean[0]], arrayminus: [mean[0] - low[0]], thickness: 2.2, width: 6}};
   return [
     {...base, x, y: low, mode: "lines", line, hoverinfo: "skip"},
     {...base, x, y: high, mode: "lines", line, hoverinfo: "skip", fill: "tonexty", fillcolor: tone + "33"},
-    {...base, x, y: mean, mode: "lines+markers", line: {color: tone, width: 2.2}, marker: {size: 6},
+    {...base, ...bar, x, y: mean, mode: "lines+markers", line: {color: tone, width: 2.2}, marker: {size: 6},
       customdata: mean.map((_, i) => [low[i], high[i]]),
       hovertemplate: "%{x}: %{y:.4~g} [%{customdata[0]:.3~g} to %{customdata[1]:.3~g}] " + hover + "<extra></extra>"}];
 }

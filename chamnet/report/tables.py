@@ -15,6 +15,7 @@ from chamnet.report.results import show_region
 from chamnet.report.style import COLORS, LABELS
 
 DASH, MINUS = "\u2013", "\u2212"
+MUCH_OUTSIDE = 0.05  # a share of the budget that is extrapolated and that a headline must name
 CLOSURE_AIM = 0.15  # largest relative error of the globe's budget that is aimed at
 STATES = {"inside": "inside", "outside_inner": "warning", "outside_outer": "flagged"}
 
@@ -45,6 +46,9 @@ def build_cards(budget: pd.DataFrame, judged: Sequence[ReferenceCheck]) -> list[
                 "extents": extents if len(extents) > 1 else [],
                 "checks": [c for c in judged if (c.target, c.quantity) == (target, "total")],
                 "bar": _range_bar(target, pooled),
+                "outside": f"{100 * pooled['outside_share']:.0f}"
+                if pooled["outside_share"] >= MUCH_OUTSIDE
+                else "",
             }
         )
     return cards

@@ -116,7 +116,7 @@ def test_gaps_of_tower_drivers_are_counted(tmp_path, caplog):
     assert "FI-Sii vapor_pressure_deficit: 5 of 400 days filled" in caplog.text
 
 
-def test_two_towers_of_one_cell_both_keep_it(tmp_path):
+def test_ai4nm_defect_towers_of_one_cell_lost_two_of_them_both_keep_it(tmp_path):
     tables = {"FI-Sii": make_tower_table(seed=1), "FI-Si2": make_tower_table(seed=2)}
     positions = {"FI-Sii": (46.0, 16.0), "FI-Si2": (44.0, 14.0)}
     options = write_towers(tmp_path, tables, positions=positions) | {"drivers": "reanalysis"}

@@ -44,7 +44,7 @@ def test_equal_grids_are_picked_cell_by_cell():
     np.testing.assert_allclose(weights.data, 1, rtol=1e-12)
 
 
-def test_missing_pixels_are_left_out_of_means():
+def test_ai4nm_defect_missing_values_are_numbers_they_are_left_out_of_means():
     source, overlap = make_overlap(5.0, 10.0)
     values = np.ones(source.shape)
     is_valid = np.ones(source.shape, bool)

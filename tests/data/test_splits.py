@@ -80,7 +80,7 @@ def test_no_fold_is_empty_where_one_cluster_outweighs_the_rest():
     assert sorted(fold) == [0, 1, 2, 3]
 
 
-def test_folds_follow_from_the_seed():
+def test_x_methanewet_defect_folds_without_a_seed_they_follow_from_it():
     folds = [splits.assign_folds(np.arange(12), n_folds=4, seed=s) for s in (0, 0, 1)]
     np.testing.assert_array_equal(folds[0], folds[1])
     assert (folds[0] != folds[2]).any()

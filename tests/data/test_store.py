@@ -173,7 +173,7 @@ with writer.locked():
 """
 
 
-def test_job_killed_half_way_leaves_nothing_that_looks_finished(tmp_path):
+def test_imi_defect_killed_job_half_way_leaves_nothing_that_looks_finished(tmp_path):
     here = os.path.dirname(__file__)
     job = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path / "x.zarr"), here], stdout=subprocess.PIPE
@@ -214,3 +214,9 @@ def test_strings_empty_dims_and_dates_come_back(tmp_path):
 def test_absent_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"nothing.json: no such manifest"):
         open_store(tmp_path / "nothing.zarr")
+
+
+def test_imi_defect_error_flag_on_success_a_finished_store_leaves_no_marker(tmp_path):
+    data = xr.Dataset({"flux": ("cell", np.zeros(4, np.float32))})
+    write_store(data, tmp_path / "flux.zarr", digest="a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flux.json", "flux.zarr"]

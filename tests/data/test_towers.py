@@ -31,13 +31,13 @@ def test_measured_and_filled_fluxes_are_kept_apart(tmp_path):
     np.testing.assert_allclose(measured, table["FCH4"][is_measured])
 
 
-def test_filled_without_quality_says_so(tmp_path):
+def test_fluxnet_defect_meaning_of_qc_filled_without_quality_says_so(tmp_path):
     table = make_tower_table().drop(columns=["FCH4_F_ANNOPTLM_QC"])
     days = read(tmp_path, {"FI-Sii": table})[0].days
     assert set(days["quality"]) == {0, 2}
 
 
-def test_day_without_any_flux_has_none(tmp_path):
+def test_ai4nm_defect_missing_values_are_numbers_day_without_any_flux_has_none(tmp_path):
     table = make_tower_table()
     filled = [column for column in table if column.startswith("FCH4")]
     table.loc[5, filled] = -9999
@@ -56,7 +56,7 @@ def test_drivers_are_in_cf_units(tmp_path):
     assert day["surface_air_pressure"] == pytest.approx(row["PA_F"] * 1000)
 
 
-def test_milligrams_of_carbon_are_read_as_the_option_says(tmp_path):
+def test_fluxnet_defect_unit_of_days_milligrams_of_carbon_are_read_as_the_option_says(tmp_path):
     one, other = (
         read(tmp_path, {"FI-Sii": make_tower_table()}, flux_units=units)[0].days["flux"]
         for units in ("nmol m-2 s-1", "mg C m-2 d-1")
@@ -64,7 +64,7 @@ def test_milligrams_of_carbon_are_read_as_the_option_says(tmp_path):
     np.testing.assert_allclose(one / other, 1.0378, atol=1e-4)
 
 
-def test_sites_with_dots_and_a_table_of_all_sites_are_read(tmp_path):
+def test_fluxnet_defect_dots_in_site_ids_they_and_a_table_of_all_sites_are_read(tmp_path):
     options = write_towers(tmp_path, {"US-Uaf": make_tower_table(), "FI-Sii": make_tower_table()})
     folder = tmp_path / "towers"
     tables = [make_tower_table(seed=i).assign(Site=s) for i, s in enumerate(("US.Uaf", "FI.Sii"))]
@@ -179,7 +179,7 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
         read_towers(folder=options["folder"], sites=options["sites"])
 
 
-def test_site_that_is_not_in_the_table_is_refused(tmp_path):
+def test_fluxnetlsm_defect_unknown_sites_converted_one_out_of_the_table_is_refused(tmp_path):
     options = write_towers(tmp_path, {"FI-Sii": make_tower_table()})
     Path(options["sites"]).write_text("SITE_ID,LAT,LON\nFI-Lom,68,24\n")
     with pytest.raises(InputError, match=r"csv: site 'FI-Sii' is not in the site table"):

@@ -53,7 +53,7 @@ def test_places_of_a_cluster_do_not_vouch_for_each_other():
     assert together.threshold > 0.1
 
 
-def test_a_constant_feature_is_dropped_with_a_line_in_the_log(caplog):
+def test_zero_variance_defect_all_is_inside_a_constant_feature_is_dropped_and_logged(caplog):
     features = np.column_stack([make_features(), np.full(40, 0.3)])
     with caplog.at_level("INFO"):
         fitted = fit_applicability(features, np.arange(40), names=["a", "b", "c", "ph"])

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from factories_evaluation import make_world
 
-from chamnet.data.store import write_store
+from chamnet.data.store import open_store, write_store
 from chamnet.errors import CalendarError, GridError, InputError
 from chamnet.evaluation.checks import check_budgets, check_fluxes
 
@@ -156,3 +156,16 @@ def test_a_table_that_is_not_the_mean_is_refused(world, tmp_path):
     table.assign(mean_tg=table["mean_tg"] * 1.01).to_csv(path, index=False)
     with pytest.raises(InputError, match="but members and years have a mean of"):
         run_budgets(world, tmp_path, global_budget=path)
+
+
+def test_openmethane_defect_difference_rounded_before_it_is_divided_small_ones_are_found(
+    world, tmp_path
+):
+    """A difference far below 1 Tg, which rounds to nothing, is 1e-4 of a total."""
+    total = open_store(world["masses"][0])["mass"].sum("cell") / 1e9
+    assert float(total.max()) * 1e-4 < 0.5
+    broken = rewrite(
+        world["masses"][0], tmp_path, lambda data: data.assign(mass=data["mass"] * 1.0001)
+    )
+    with pytest.raises(InputError, match="sum over cells gives"):
+        run_budgets(world, tmp_path, masses=[broken])

@@ -123,7 +123,7 @@ def test_few_shot_and_zero_shot_are_scored_on_the_same_windows():
     assert (scored.windows["year"] > 2011).all()
 
 
-def test_filled_windows_are_never_scored():
+def test_x_methanewet_defect_scored_on_filled_labels_they_never_are():
     data, _ = make_place_data()
     is_filled = np.arange(len(data.windows)) % 2 == 0
     mixed = dataclasses.replace(data, windows=data.windows.assign(quality=is_filled * 3))

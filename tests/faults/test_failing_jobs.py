@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.fault_ci
-def test_a_job_that_always_fails_stops_the_run_and_names_rule_log_and_last_lines(
+def test_imi_defect_jobs_failed_silently_one_stops_the_run_and_names_rule_log_and_last_lines(
     broken, survive, tmp_path
 ):
     run = broken(None)

@@ -6,15 +6,17 @@ from factories_budget import make_run
 from matplotlib import image
 
 from chamnet.data.store import open_store
-from chamnet.report.evidence import plot_evidence, read_out_of_bag, zonal_means
+from chamnet.report.evidence import draw_fit, plot_evidence, read_out_of_bag, zonal_means
 from chamnet.report.figures import (
+    draw_literature,
+    draw_years,
     plot_budgets,
     plot_maps,
     plot_seasons,
     plot_series,
 )
-from chamnet.report.mapfigures import mean_map
-from chamnet.report.results import interval_of, show_region
+from chamnet.report.mapfigures import classes_of, mean_map
+from chamnet.report.results import interval_of, read_totals, show_region
 from chamnet.report.style import (
     COLORS,
     build_figure,
@@ -151,3 +153,42 @@ def test_zonal_means_are_those_of_land_in_mg_a_day(store):
     january = data["ch4_consumption"].sel(time=["2011-01-01", "2012-01-01"])
     expected = january.mean(["time", "extent", "longitude"]) * 86_400e6
     np.testing.assert_allclose(zonal[0], expected, rtol=1e-5)
+
+
+def test_upch4_defect_negative_flux_set_to_na_net_consumption_is_drawn_beside_large_emission():
+    values = np.concatenate([-np.linspace(0.05, 1, 90), np.geomspace(0.1, 300, 90)])
+    levels, norm, cmap = classes_of(values, "PuOr_r")
+    assert levels == sorted(levels)
+    assert 0 in levels
+    red, _, blue, _ = cmap(norm(values)).T
+    assert (blue > red)[values < -0.1].all()
+    assert (red > blue)[values > 0].all()
+    assert len(set(norm(values[values < 0]))) >= 4  # it has classes of its own
+
+
+def test_one_sign_alone_has_classes_from_zero_up():
+    levels, norm, _ = classes_of(np.geomspace(0.1, 300, 90), "YlOrBr")
+    assert levels[0] == 0
+    assert levels[-1] >= 200
+    assert norm(2 * levels[-1]) > norm(levels[-1] - 1e-6)
+
+
+def test_a_fit_shows_all_of_few_places_and_counts_what_it_leaves_out():
+    windows = pd.DataFrame({"place": ["a", "a", "b", "c"], "observed": [1.0, 3.0, 0.01, -1.0]})
+    windows["predicted"] = [2.0, 2.0, 5.0, 1.0]
+    axes = build_figure(3, 3).subplots()
+    draw_fit(axes, windows, target="emission")
+    assert "dots: 2 of 3 places; gray: 75 % of 4 windows" in axes.get_xlabel()
+    low, high = axes.get_xlim()
+    assert low < 0.01 < 5.0 < high
+
+
+def test_a_single_year_has_bars_and_published_ranges_have_a_key(tmp_path):
+    run = make_run(tmp_path, years=(2011,), n_draws=500)
+    data = read_totals(run.netcdf)
+    axes = build_figure(3, 3).subplots()
+    draw_years(axes, data, target="emission", row=0)
+    draw_literature(axes, target="emission")
+    assert len(axes.collections) >= 2  # the bar of the year, means of the published ranges
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["2011", "a", "b", "c"]
+    assert "a: GCP 2008\u201317, models; b: GCP 2008\u201317, inversions" in axes.get_xlabel()

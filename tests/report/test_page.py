@@ -252,3 +252,18 @@ def test_earlier_totals_and_skill_are_shown_where_they_are(run, tmp_path):
 
 def test_land_in_no_region_is_listed(run, tmp_path):
     assert "of the land, in" in words(write(run, tmp_path, regions=run.regions))
+
+
+@pytest.mark.parametrize(("share", "is_named"), [(0.84, True), (0.01, False), (np.nan, False)])
+def test_a_headline_names_how_much_of_it_is_extrapolated(run, tmp_path, share, is_named):
+    budget = pd.read_csv(run.csv).assign(outside_share=share)
+    budget.to_csv(tmp_path / "budget.csv", index=False)
+    write_report(out=tmp_path / "report.html", csv=tmp_path / "budget.csv")
+    text = words((tmp_path / "report.html").read_text())
+    assert ("84 % of it is extrapolated" in text) == is_named
+    assert ("is extrapolated" in text) == is_named
+
+
+def test_where_the_maps_came_from_stands_on_the_page(run, store, tmp_path):
+    text = words(write(run, tmp_path, maps=store))
+    assert "licence of the maps CC-BY-4.0" in text

@@ -219,6 +219,12 @@ def sources():
     return [str(path) for path in dict.fromkeys(paths) if path]
 
 
+def options_of_maps():
+    """Options that the maps follow from, all but those of what is made of them."""
+    later = {"budget", "publication", "exports", "skill"}
+    return options.model_dump(mode="json", exclude=later)
+
+
 def recorded():
     """What the record of a run names: its products, networks and fluxes."""
     return expand(

@@ -10,6 +10,14 @@ rule publish_maps:
             "results/{{run}}/applicability/{target}.json", target=options.run.targets
         ),
         cells="results/{run}/cells.json",
+        observations=expand(
+            "results/{{run}}/observations/{target}.json", target=options.run.targets
+        ),
+        checkpoints=expand(
+            "results/{{run}}/models/{target}/{member}/checkpoint.pt",
+            target=options.run.targets,
+            member=members(),
+        ),
     output:
         manifest="results/{run}/maps.json",
     log:
@@ -28,7 +36,11 @@ rule publish_maps:
         synthetic=options.run.synthetic,
         dropped_members=plain(options.budget.dropped_members),
         attributes={"product_version": options.run.product_version},
-        code=digest_of_code("chamnet.report.maps"),
+        checkpoints=lambda wildcards, input: by_model(input.checkpoints),
+        config=options_of_maps(),
+        publication=section("publication"),
+        sources=sources(),
+        code=digest_of_code("chamnet.report.maps", "chamnet.report.lineage"),
     message:
         "Publishing the maps"
     script:
