@@ -1,6 +1,7 @@
 """A generated world to run inference on: random drivers and untrained members."""
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ YEARS = (2011, 2012)
 N_ATTRIBUTES = 11
 CELLS_PER_SHARD = 2048
 CELLS_PER_CHUNK = 512
+N_DRIVERS = 8
 
 
 class Setting:
@@ -27,6 +29,22 @@ class Setting:
         self.target_year = YEARS[-1]
         self.n_cell_days = options.n_cells * 366
         self.n_member_cell_days = self.n_cell_days * options.n_members
+
+    def places(self) -> dict[str, tuple]:
+        """Coordinates of the cells."""
+        n_cells = self.options.n_cells
+        return {
+            "latitude": ("cell", np.linspace(-55, 80, n_cells)),
+            "longitude": ("cell", np.linspace(-179, 179, n_cells)),
+        }
+
+    def forget(self) -> None:
+        """Drop the files of the world from memory, so that they are read from the disk."""
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def drivers(self, year: int) -> Path:
         """Manifest of a year's drivers."""
@@ -46,8 +64,7 @@ class Setting:
             drivers=self.drivers(year),
             cells=self.cells,
             checkpoints=self.checkpoints,
-            precision=self.options.precision,
-            device="cpu",
+            device=self.options.device,
             threads=self.options.threads,
         )
 
@@ -65,7 +82,7 @@ class Setting:
             checkpoints=self.checkpoints,
             calibration=None,
             precision=self.options.precision,
-            device="cpu",
+            device=self.options.device,
             threads=self.options.threads,
         )
 
@@ -76,9 +93,12 @@ class Setting:
         from chamnet.inference import batches, shards
         from chamnet.inference.inputs import Inputs
 
-        device = batches.set_up_torch(threads=self.options.threads, device="cpu")
+        device = batches.set_up_torch(device=self.options.device)
         cells = open_store(self.cells)
-        members = {path.parent.name: batches.load_member(path) for path in self.checkpoints}
+        members = {
+            path.parent.name: batches.load_member(path, device=str(device))
+            for path in self.checkpoints
+        }
         names = next(iter(members.values())).driver_names
         year = self.target_year
         inputs = Inputs(
@@ -119,10 +139,7 @@ def write_world(setting: Setting, *, years: Sequence[int], cells_per_shard: int)
     names = driver_names()
     n_cells = setting.options.n_cells
     attributes = [f"attribute_{i}" for i in range(N_ATTRIBUTES)]
-    places = {
-        "latitude": ("cell", np.linspace(-55, 80, n_cells)),
-        "longitude": ("cell", np.linspace(-179, 179, n_cells)),
-    }
+    places = setting.places()
     values = np.random.default_rng(0).normal(size=(n_cells, N_ATTRIBUTES)).astype("float32")
     cells = xr.Dataset(
         {"attributes": (("cell", "attribute"), values)}, coords=places | {"attribute": attributes}
@@ -130,19 +147,17 @@ def write_world(setting: Setting, *, years: Sequence[int], cells_per_shard: int)
     write_store(cells, setting.folder / "cells.zarr", digest="cells")
     write_members(setting, names, tuple(attributes))
     for year in years:
-        write_drivers(setting.drivers(year), year, names, places, cells_per_shard)
+        write_drivers(setting.drivers(year), year, places, cells_per_shard)
 
 
 def driver_names() -> tuple[str, ...]:
-    """Names of the drivers: all that chamnet knows."""
+    """Names of the drivers: the first that chamnet knows."""
     from chamnet.data.drivers import DRIVERS
 
-    return tuple(DRIVERS)
+    return tuple(DRIVERS)[:N_DRIVERS]
 
 
-def write_drivers(
-    manifest: Path, year: int, names: tuple[str, ...], places: dict, cells_per_shard: int
-) -> None:
+def write_drivers(manifest: Path, year: int, places: dict, cells_per_shard: int) -> None:
     """Random drivers of one year, a shard at a time; what an earlier call wrote is left."""
     import dask.array
     import xarray as xr
@@ -151,7 +166,7 @@ def write_drivers(
     from chamnet.inference.shards import build_shards
     from chamnet.timeaxis import daily_time
 
-    random = np.random.default_rng(year)
+    random, names = np.random.default_rng(year), driver_names()
     times = daily_time(year).values
     n_cells = places["latitude"][1].size
     empty = dask.array.zeros((n_cells, times.size), dtype="float32", chunks=-1)

@@ -95,7 +95,7 @@ class DriversConfig(Section):
         description="Zarr stores or NetCDF files, replaced whole; * for anything, {year} for a "
         "year, gs:// and the like for object stores",
     )
-    storage_options: dict[str, str | bool | int] = Field(
+    storage_options: dict[str, Any] = Field(
         {}, description="options of fsspec for object stores, such as token: anon"
     )
     first_year: int = Field(2011, ge=1800, le=2200, description="first year converted")

@@ -122,6 +122,11 @@ class TowersConfig(Section):
     min_coverage: float = Field(
         0.25, gt=0, le=1, description="share of a day's half-hours that make a measured day"
     )
+    factors: dict[str, dict[str, float]] = Field(
+        {},
+        description="by site and column, what a column in a wrong unit is multiplied by, such as "
+        "{FI-Lom: {P_F: 0.1}}",
+    )
     cluster_km: float = Field(100.0, ge=0, description="sites within this distance share a cluster")
 
 

@@ -96,6 +96,7 @@ def read_emission(
         driver_names=driver_names if is_own else (),
         flux_units=towers.get("flux_units", "nmol m-2 s-1"),
         min_coverage=towers.get("min_coverage", 0.25),
+        factors=towers.get("factors"),
     )
     kept, lost = _drop_classes(found)
     places = _places_of_towers(kept)

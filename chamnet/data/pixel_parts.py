@@ -67,16 +67,15 @@ class PixelParts:
         for i, (rows, columns) in enumerate(self._parts):
             inside = slice(rows.start - self._rows.start, rows.stop - self._rows.start)
             part = found[:, inside, columns]
-            part[:] = self._block(i * n_products + product, groups, part[0].size).reshape(
-                part.shape
-            )
+            values = self._block(i * n_products + product, groups, n_pixels=part[0].size)
+            part[:] = values.reshape(part.shape)
         return found.reshape(len(found), -1)
 
     @property
     def _n_blocks(self) -> int:
         return len(self._blocks) if self._scratch is None else len(self._offsets) - 1
 
-    def _block(self, number: int, groups: slice, n_pixels: int) -> np.ndarray:
+    def _block(self, number: int, groups: slice, *, n_pixels: int) -> np.ndarray:
         if self._scratch is None:
             return self._blocks[number][groups]
         self._file.seek(self._offsets[number] + groups.start * n_pixels * ITEM_BYTES)

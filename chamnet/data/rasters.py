@@ -17,7 +17,8 @@ from chamnet.grid import Grid, orient
 
 logger = logging.getLogger(__name__)
 
-BAND_PIXELS = 16_000_000  # pixels in memory at once
+BAND_PIXELS = 4_000_000  # pixels in memory at once
+CACHE_MB = 128  # of GDAL, whose own choice is a twentieth of the machine: a row of tiles fits
 WARP_SAMPLES = 24  # a raster of another CRS is sampled no finer than a cell's width over this
 METERS_PER_DEGREE = 111_320.0  # of latitude, to choose a resolution only
 NETCDF_SUFFIXES = (".nc", ".nc4", ".h5", ".cdf")
@@ -64,16 +65,20 @@ def sum_over_grid(
     south_north = np.stack([grid.latitude - half, grid.latitude + half], axis=-1)
     west_east = np.stack([grid.longitude - half, grid.longitude + half], axis=-1)
     shares = longitude_overlap(raster.column_edges, west_east)
-    total: Any = 0.0
+    total: list[np.ndarray] = []
     for rows, values in raster.bands():
         edges = raster.row_edges[rows]
         if edges[0, 0] > edges[-1, 0]:
             edges, values = edges[::-1], values[::-1]
-        areas = latitude_overlap(edges, south_north)
-        total = total + np.stack([(shares @ (areas @ f).T).T for f in fields(values)])
+        areas = latitude_overlap(edges, south_north).tocsr()
+        touched = np.flatnonzero(np.diff(areas.indptr))
+        sums = [(shares @ (areas[touched] @ f).T).T for f in fields(values)]
+        total = total or [np.zeros(grid.shape) for _ in sums]
+        for whole, part in zip(total, sums, strict=True):
+            whole[touched] += part
         if rows.stop < len(raster.row_edges):
             logger.info("%s: %d/%d rows", raster.path, rows.stop, len(raster.row_edges))
-    return total
+    return np.stack(total)
 
 
 @contextlib.contextmanager
@@ -101,6 +106,7 @@ def open_raster(
 
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
         try:
             dataset = stack.enter_context(rasterio.open(path))
         except rasterio.errors.RasterioIOError as error:

@@ -1,6 +1,7 @@
 """Variables of a source over all their files: one axis of time, one grid, one unit."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 
@@ -73,10 +74,10 @@ class Series:
         return self.axes[0].size * self.axes[1].size * np.dtype(np.float32).itemsize
 
     @property
-    def chunk(self) -> tuple[int, int, int]:
-        """Steps, rows and columns that are stored together, the most of all files."""
-        steps, rows, columns = zip(*(piece.chunk for piece in self.pieces), strict=True)
-        return max(steps), max(rows), max(columns)
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns at whose multiples stored blocks of every file end."""
+        _, rows, columns = zip(*(piece.chunk for piece in self.pieces), strict=True)
+        return math.lcm(*rows), math.lcm(*columns)
 
     def block_of(self, positions: np.ndarray) -> np.ndarray:
         """Number of the stored block that each step is in; a new file is a new block."""

@@ -16,6 +16,7 @@ from chamnet.data.source_files import expand_paths, open_source
 from chamnet.data.source_tables import SourceTable, read_source
 from chamnet.data.steps import step_of
 from chamnet.errors import ChamnetError
+from chamnet.provenance import hide_credentials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _describe(
     axes = series[0].axes if series else (np.empty(0), np.empty(0))
     return SourceDescription(
         source=source,
-        paths=[str(path) for path in paths],
+        paths=[hide_credentials(str(path)) for path in paths],
         variables={n: [f"{s.name} ({s.units})" for s in all_] for n, all_ in found.items()},
         first=max((str(s.times[0])[:10] for s in series), default=None),
         last=min((str(s.times[-1])[:10] for s in series), default=None),

@@ -19,6 +19,7 @@ import xarray as xr
 
 from chamnet.data.source_tables import SourceAxes
 from chamnet.errors import CalendarError, GridError, InputError
+from chamnet.provenance import hide_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def open_source(
     years: Sequence[int] = (),
     storage_options: Mapping[str, Any] | None = None,
 ) -> Iterator[list[tuple[str, xr.Dataset]]]:
-    """Data sets of a source's stores and files, lazily.
+    """Data sets of a source's stores and files, lazily, each by its path without credentials.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def open_source(
     """
     with contextlib.ExitStack() as stack:
         yield [
-            (path, _open(stack, path, axes=axes, storage_options=storage_options))
+            (hide_credentials(path), _open(stack, path, axes=axes, storage_options=storage_options))
             for path in expand_paths(paths, years=years)
         ]
 
@@ -126,7 +127,8 @@ def _open(
     axes: SourceAxes,
     storage_options: Mapping[str, Any] | None,
 ) -> xr.Dataset:
-    is_zarr = "://" in path or path.rstrip("/").endswith(".zarr") or Path(path).is_dir()
+    is_remote = "://" in path
+    is_zarr = is_remote or path.rstrip("/").endswith(".zarr") or Path(path).is_dir()
     options: dict[str, Any] = {"engine": "zarr"} if is_zarr else {}
     if is_zarr and storage_options:
         options["storage_options"] = dict(storage_options)
@@ -137,8 +139,11 @@ def _open(
             )
             data = xr.open_dataset(path, chunks=None, decode_times=False, **options)
         return _with_dates(stack.enter_context(data), axes=axes)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"{path}: cannot be read as Zarr or NetCDF: {error}") from error
+    except Exception as error:  # clients of object stores have kinds of their own
+        if not is_remote and not isinstance(error, (OSError, ValueError, ImportError)):
+            raise
+        told = hide_credentials(f"{path}: cannot be read as Zarr or NetCDF: {error}")
+        raise InputError(told) from (None if is_remote else error)
 
 
 def _with_dates(data: xr.Dataset, *, axes: SourceAxes) -> xr.Dataset:
@@ -147,12 +152,20 @@ def _with_dates(data: xr.Dataset, *, axes: SourceAxes) -> xr.Dataset:
         return data
     if axes.time_units is not None:
         data[name].attrs["units"] = axes.time_units
-    months = _MONTHS_SINCE.match(str(data[name].attrs.get("units")))
-    if months is not None:  # of no fixed length, so that CF's decoders refuse them
-        first = np.datetime64(f"{int(months[1]):04d}-{int(months[2]):02d}", "M")
-        dates = first + np.floor(data[name].values).astype("m8[M]")
-        return data.assign_coords({name: (name, dates.astype("M8[ns]"))})
-    return data.assign_coords({name: xr.decode_cf(data[[name]])[name]})
+    return data.assign_coords({name: decode_dates(data[name])})
+
+
+def decode_dates(times: xr.DataArray) -> xr.DataArray:
+    """Dates of an axis that was not decoded; of numbers without units, the numbers.
+
+    Months since an origin are of no fixed length, so that CF's decoders refuse them.
+    """
+    months = _MONTHS_SINCE.match(str(times.attrs.get("units")))
+    if months is None:
+        return xr.decode_cf(xr.Dataset(coords={times.name: times}))[times.name]
+    first = np.datetime64(f"{int(months[1]):04d}-{int(months[2]):02d}", "M")
+    dates = first + np.floor(times.values).astype("m8[M]")
+    return xr.DataArray(dates.astype("M8[ns]"), dims=times.dims)
 
 
 def canonical_piece(dataset: xr.Dataset, name: str, *, path: str, axes: SourceAxes) -> Piece:

@@ -176,10 +176,8 @@ class Pass:
                 "%s: %s is stored in blocks of %d steps, whose days wait in a file",
                 *(self.label, self._series.source, band.stop - band.start),
             )
-        n_columns = self._series.axes[1].size
-        with PixelParts(n_groups, parts, rows=self._rows, n_columns=n_columns, scratch=scratch) as (
-            waiting
-        ):
+        grid = {"rows": self._rows, "n_columns": self._series.axes[1].size}
+        with PixelParts(n_groups, parts, scratch=scratch, **grid) as waiting:
             for part in parts:
                 for maps in self._read_part(band, part):
                     waiting.add(_add_up(maps, starts))
@@ -191,10 +189,12 @@ class Pass:
 
     def _parts(self, band: slice) -> Iterator[Part]:
         """Rows and columns of stored blocks that fit into memory, of all that cells need."""
-        series = [series for series, _ in self._inputs.values()]
+        shapes = [series.block_shape for series, _ in self._inputs.values()]
+        rows, columns = (
+            min(math.lcm(*sizes), axis.size)
+            for sizes, axis in zip(zip(*shapes, strict=True), self._series.axes, strict=True)
+        )
         n_columns = self._series.axes[1].size
-        rows, columns = (math.lcm(*(s.chunk[axis] for s in series)) for axis in (1, 2))
-        rows, columns = min(rows, self._series.axes[0].size), min(columns, n_columns)
         per_pixel = (band.stop - band.start) * ITEM_BYTES
         per_pixel *= 2 * len(self._inputs)  # as they are decoded, and as formulas work
         n_pixels = self._budget / 4 // per_pixel

@@ -131,7 +131,8 @@ def _read_driver(table: pd.DataFrame, driver: Driver, *, source: str) -> np.ndar
         )
     if column == "P_F" and np.nanmean(values) > _WET_MM_PER_DAY:
         logger.warning(
-            "towers: %s: %s has a mean of %.1f mm d-1, is its unit right? It is kept",
+            "towers: %s: %s has a mean of %.1f mm d-1, is its unit right? It is kept; "
+            "towers.factors would change it",
             *(source, column, np.nanmean(values)),
         )
     return np.clip(converted, driver.lowest, driver.highest)

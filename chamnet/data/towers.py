@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from chamnet.data.half_hours import (
     require_flux_units,
 )
 from chamnet.data.sites import read_site_table
-from chamnet.data.tower_columns import FLUX_COLUMNS, read_days
+from chamnet.data.tower_columns import FLUX_COLUMNS, read_column, read_days
 from chamnet.data.tower_files import TowerFile, check_site_id, list_tower_files
 from chamnet.errors import ChamnetError, InputError
 
@@ -61,6 +61,7 @@ def read_towers(
     driver_names: Sequence[str] = (),
     flux_units: str = "nmol m-2 s-1",
     min_coverage: float = 0.25,
+    factors: Mapping[str, Mapping[str, float]] | None = None,
     problems: list[str] | None = None,
 ) -> list[Tower]:
     """Every site of a folder, in the order of their names.
@@ -76,13 +77,16 @@ def read_towers(
         Drivers read from the sites' own columns; none where they come from a reanalysis.
     flux_units : units of the FCH4 columns of daily files, where no half-hours tell them
     min_coverage : share of a day's half-hours that make a measured day
+    factors : by site and column, what the file's numbers are multiplied by
     problems : takes what is wrong with single sites, which are then left out
 
     Raises
     ------
     InputError
-        If a file cannot be used as it is, or a site is not in the site table.
+        If a file cannot be used as it is, or a site is not in the site table, or a factor is of
+        no site or column.
     """
+    factors = factors or {}
     require_flux_units(flux_units)
     files = list_tower_files(folder)
     table = read_site_table(sites, licences=licences)
@@ -97,11 +101,36 @@ def read_towers(
             ):
                 with _noting(problems):
                     _check_site(site_id, file=file, towers=towers, table=table, sites=sites)
+                    rows = _scale_columns(rows, factors.get(site_id, {}), source=file.name)
                     days = read_days(
                         rows, source=file.name, driver_names=driver_names, flux_units=units
                     )
                     towers[site_id] = _build_tower(table.loc[site_id], path=file.path, days=days)
+    with _noting(problems):
+        _check_factors(factors, towers=towers, folder=folder)
     return [towers[site_id] for site_id in sorted(towers)]
+
+
+def _scale_columns(
+    rows: pd.DataFrame, factors: Mapping[str, float], *, source: str
+) -> pd.DataFrame:
+    for column, factor in factors.items():
+        if column not in rows:
+            raise InputError(f"{source}: no column {column!r}, which towers.factors names")
+        logger.info("towers: %s: %s times %g, as towers.factors says", source, column, factor)
+        rows = rows.assign(**{column: read_column(rows, column, source=source) * factor})
+    return rows
+
+
+def _check_factors(
+    factors: Mapping[str, Mapping[str, float]], *, towers: Mapping[str, Tower], folder: str
+) -> None:
+    absent = sorted(set(factors) - set(towers))
+    if absent:
+        raise InputError(
+            f"option towers.factors names the site {absent[0]!r}, of which {folder} has no usable "
+            "file"
+        )
 
 
 @contextlib.contextmanager

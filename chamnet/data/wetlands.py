@@ -16,6 +16,7 @@ import xarray as xr
 from chamnet.data.attributes import read_attribute_maps
 from chamnet.data.rasters import open_raster
 from chamnet.data.regrid import Overlap, build_overlap
+from chamnet.data.source_files import decode_dates
 from chamnet.data.store import open_store, write_store
 from chamnet.errors import InputError
 from chamnet.grid import Grid, cell_area_m2, orient
@@ -213,13 +214,17 @@ def _open_variable(source: Mapping[str, Any]) -> Iterator[xr.DataArray]:
     if not Path(path).exists():
         raise InputError(f"{path}: no such file, expected a NetCDF with {name!r}")
     try:
-        opened = xr.open_dataset(path, engine="zarr" if Path(path).is_dir() else None)
+        engine = "zarr" if Path(path).is_dir() else None
+        opened = xr.open_dataset(path, engine=engine, decode_times=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as NetCDF or Zarr: {error}") from error
     with opened as data:
         if name not in data:
             raise InputError(f"{path}: no variable {name!r}, it has {list(data.data_vars)}")
-        yield data[name]
+        found = data[name]
+        if "time" in found.coords:
+            found = found.assign_coords(time=decode_dates(found["time"]))
+        yield found
 
 
 def _kind_of(source: Mapping[str, Any]) -> str:

@@ -105,9 +105,7 @@ def check_closure(
     land = Cells.open(cells)
     budget = pd.read_csv(global_budget, na_filter=False, dtype={"extent": str, "region": str})
     world = open_store(truth)
-    rows: list[dict[str, Any]] = []
-    maps: list[dict[str, Any]] = []
-    tables: list[pd.DataFrame] = []
+    rows, maps, tables = [], [], []
     for target, manifests in fluxes.items():
         compared = _compare_target(target, manifests, wetlands, world, land)
         rows += _budget_rows(target, compared, budget, land)

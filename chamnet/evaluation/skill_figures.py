@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MOST_FIGURES = 60
 PANELS_IN_A_ROW = 5
+LINEAR_DIFFERENCE = 0.1  # of NSE; beyond, an axis of large differences is logarithmic
 SERIES = ("chamnet", "lstm_history", "lstm", "forest", "climatology")
 """Models whose series are drawn, the first of them that were fitted, at most three."""
 COLORS = {
@@ -195,8 +196,11 @@ def plot_ablations(
         reach = [value - part["lower"].to_numpy(), part["upper"].to_numpy() - value]
         axes.barh(names, value, xerr=np.clip(reach, 0, None), color=COLORS["chamnet"], alpha=0.7)
         axes.axvline(0, color="0.4", linewidth=0.8)
+        if np.abs(value).max() > 1:  # another place's history costs tens
+            axes.set_xscale("symlog", linthresh=LINEAR_DIFFERENCE)
         axes.set_title(f"{protocol}, {context}", fontsize=9)
         axes.set_xlabel("median difference of site NSE to CHAM-net", fontsize=8)
+        axes.tick_params(labelsize=7)
     figure.suptitle(title + (" (synthetic data)" if synthetic else ""), fontsize=9)
     _write_png(figure, Path(path))
     return True

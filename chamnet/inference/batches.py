@@ -7,10 +7,13 @@ for; memory that runs out halves the batch.
 import contextlib
 import ctypes
 import functools
+import itertools
 import logging
 import os
+import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +31,20 @@ CELLS_PER_BATCH = {"cpu": 64, "cuda": 4096}  # 64 fit a processor's cache
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc, malloc.h
 LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
 KEPT_BYTES = 512 * 1024**2
-# Shards that are computed at once by a process: a CPU's threads are torch's own; a GPU takes
-# the next shard's numbers on one stream while it computes on the other.
-TURNS = {"cpu": threading.Semaphore(1), "cuda": threading.Semaphore(2)}
+# Shards that are computed at once by a process: a CPU's threads share one shard's batches; a GPU
+# takes the next shard's numbers on one stream while it computes on the other.
+N_TURNS = {"cpu": 1, "cuda": 2}
 _halving = threading.Lock()
 
 
-def set_up_torch(*, threads: int, device: str) -> torch.device:
-    """Device of a name (auto: CUDA where there is one), with the number of threads set."""
+def set_up_torch(*, device: str) -> torch.device:
+    """Device of a name (auto: CUDA where there is one); torch works in the thread that calls it.
+
+    Batches go side by side instead (`Batcher`): no bit then depends on the number of threads,
+    and a recurrent network is the faster for it.
+    """
     _keep_freed_memory()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):  # set once a process; a second call is refused
         torch.set_num_interop_threads(1)
     return choose_device(device)
@@ -125,7 +132,7 @@ class Batcher:
     most : rows that are ever there
     device : where the tensors go
     precision : float32 or bfloat16, of the matrix products
-    threads : of torch, also where the batcher is sent to another process
+    threads : of a CPU, a batch each; no bit depends on it
     """
 
     def __init__(
@@ -145,7 +152,7 @@ class Batcher:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        set_up_torch(threads=self.threads, device=self.device.type)
+        set_up_torch(device=self.device.type)
 
     def note(self, **counts: int) -> dict[str, int]:
         """Counts of a shard, with the batch size that it was computed with."""
@@ -161,26 +168,42 @@ class Batcher:
         function : of one tensor an array, (cell, ...); gives tensors (cell, ...)
         arrays : (cell, ...)
         """
-        with TURNS[self.device.type], _own_stream(self.device):
-            parts = list(self._map(function, arrays))
+        n_rows, size = len(arrays[0]), self.cells_per_batch
+        starts = range(0, n_rows, size)
+
+        def run(start: int) -> list[list[np.ndarray]]:
+            return self._run_rows(function, arrays, start, min(start + size, n_rows))
+
+        with _turn(self.device):
+            if self.device.type == "cpu" and self.threads > 1:
+                with ThreadPoolExecutor(self.threads, initializer=_work_alone) as pool:
+                    parts = list(itertools.chain(*pool.map(run, starts)))
+            else:
+                parts = list(itertools.chain(*map(run, starts)))
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
 
-    def _map(
-        self, function: Callable[..., tuple[torch.Tensor, ...]], arrays: Sequence[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, ...]]:
-        n_rows, start = len(arrays[0]), 0
-        while start < n_rows:
+    def _run_rows(
+        self,
+        function: Callable[..., tuple[torch.Tensor, ...]],
+        arrays: Sequence[np.ndarray],
+        start: int,
+        stop: int,
+    ) -> list[list[np.ndarray]]:
+        """Outputs of the rows of a batch: of one, or of several once memory has run out."""
+        parts = []
+        while start < stop:
             size = self.cells_per_batch
-            stop = min(start + size, n_rows)
+            end = min(start + size, stop)
             try:
-                outputs = self._run(function, [_pad(array[start:stop], size) for array in arrays])
+                outputs = self._run(function, [_pad(array[start:end], size) for array in arrays])
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error) or size == 1:
                     raise
                 self._halve(size)
                 continue
-            yield tuple(output[: stop - start] for output in outputs)
-            start = stop
+            parts.append([output[: end - start] for output in outputs])
+            start = end
+        return parts
 
     def _halve(self, size: int) -> None:
         with _halving:  # two shards that fail at one size halve it once
@@ -213,13 +236,35 @@ class Batcher:
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
 
-def _own_stream(device: torch.device) -> contextlib.AbstractContextManager:
-    """A stream of CUDA for a shard, so that its transfers go beside another's computing."""
-    if device.type != "cuda":
-        return contextlib.nullcontext()
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
-    return torch.cuda.stream(stream)
+def _work_alone() -> None:
+    """One thread of torch in a thread of the pool, which begins with one a core."""
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _turn(device: torch.device) -> Iterator[None]:
+    """Wait for a turn to compute a shard, on a GPU with a stream of CUDA.
+
+    Transfers of one shard so go beside another's computing. The streams are few and kept,
+    since memory that CUDA frees is used again by the same stream only.
+    """
+    turns = _turns(device)
+    stream = turns.get()
+    try:
+        if stream is not None:
+            stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
+        with torch.cuda.stream(stream):  # of None: nothing
+            yield
+    finally:
+        turns.put(stream)
+
+
+@functools.cache
+def _turns(device: torch.device) -> "queue.SimpleQueue[torch.cuda.Stream | None]":
+    turns: queue.SimpleQueue[torch.cuda.Stream | None] = queue.SimpleQueue()
+    for _ in range(N_TURNS[device.type]):
+        turns.put(torch.cuda.Stream(device) if device.type == "cuda" else None)
+    return turns
 
 
 def _pad(rows: np.ndarray, n_rows: int) -> np.ndarray:

@@ -67,8 +67,8 @@ def predict_cells(
         predict,
         drivers,
         attributes,
-        context.embeddings.swapaxes(0, 1).astype(np.float32),
-        context.seasons.swapaxes(0, 1).astype(np.float32),
+        context.embeddings.swapaxes(0, 1),  # float32 a batch at a time, in the member
+        context.seasons.swapaxes(0, 1),
         context.mask,
     )
     is_nan = ~(

@@ -65,7 +65,7 @@ def predict_year(
         None takes what suits the device.
     precision : float32 or bfloat16
     device : auto, cpu or cuda
-    threads : of torch; bits depend on it
+    threads : of a CPU, a batch each; no bit depends on it
     daily : also write daily ensemble mean and spread
     engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
     tile, n_tiles : predict the shards of one of so many tiles alone; ``finish_fluxes`` ends
@@ -93,7 +93,7 @@ def predict_year(
     if tile is None and is_finished(store, digest):
         logger.info("%s: finished before", store)
         return manifest_path(store)
-    place = set_up_torch(threads=threads, device=device)
+    place = set_up_torch(device=device)
     members = load_members(
         checkpoints,
         drivers=read_names(drivers),

@@ -146,6 +146,7 @@ def find_towers(config: Config, found: Findings, *, is_cell: np.ndarray | None) 
             driver_names=config.drivers.names if is_own else (),
             flux_units=options.flux_units,
             min_coverage=options.min_coverage,
+            factors=options.factors,
             problems=found.problems,
         )
     wetlands = [tower for tower in towers if tower.place_class not in NOT_WETLAND]

@@ -130,4 +130,4 @@ def _draw_curve(axes: Axes, rows: pd.DataFrame, *, threshold: float, target: str
     axes.set_xlim(left=0)
     axes.set_ylabel("error, % of the true mean")
     axes.grid(color=LIGHT, linewidth=0.4)
-    axes.legend(fontsize=6, title="line: threshold", title_fontsize=6)
+    axes.legend(fontsize=6, title="line: threshold", title_fontsize=6, handlelength=4)

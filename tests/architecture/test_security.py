@@ -53,10 +53,13 @@ def test_archives_are_not_unpacked_as_a_whole():
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-@pytest.mark.parametrize("section", ["run", "attributes", "wetlands"])
+@pytest.mark.parametrize("section", ["run", "attributes", "wetlands", "budget"])
 def test_a_name_that_would_leave_its_folder_is_refused(section, name):
     values = yaml.safe_load(DEMO)
-    named = values[section] if section == "run" else values[section]["sources"][0]
+    values["budget"] = {"region_files": [{"name": "basins", "path": "basins.gpkg"}]}
+    parse_config(values)
+    lists = {"budget": "region_files", "attributes": "sources", "wetlands": "sources"}
+    named = values[section][lists[section]][0] if section in lists else values[section]
     named["name"] = name
-    with pytest.raises(ConfigError, match=r"option (run|attributes|wetlands)\..*name"):
+    with pytest.raises(ConfigError, match=rf"option {section}\..*name"):
         parse_config(values)

@@ -1,4 +1,7 @@
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyproj
@@ -193,6 +196,19 @@ def test_soilgrids_integers_on_the_homolosine_are_scaled(tmp_path):
     np.testing.assert_allclose(inside, 25.0, rtol=1e-6)
 
 
+def test_a_vrt_of_soilgrids_is_read_as_its_tiles(tmp_path):
+    from rasterio.shutil import copy
+
+    values = np.full((200, 400), -32768, np.int16)
+    values[20:180, 20:380] = 65
+    bounds = (-20_037_500, -8_350_000, 20_037_500, 8_350_000)
+    tile = write_raster(tmp_path / "t.tif", values, crs=HOMOLOSINE, bounds=bounds, nodata=-32768)
+    path = str(tmp_path / "phh2o_0-5cm_mean.vrt")
+    copy(tile, path, driver="VRT")
+    (found,), _ = read_maps(path, scale=0.1)
+    np.testing.assert_allclose(found[6:12, 20:30], 6.5, rtol=1e-6)
+
+
 def test_koppen_classes_are_fractions_by_group(tmp_path):
     zones = np.zeros((360, 720), np.uint8)  # of Beck_KG_V1_present_0p5.tif: 0 is the sea
     zones[:180], zones[180:, :360] = 27, 1
@@ -219,6 +235,42 @@ def test_units_of_a_soil_map_are_means_of_their_soils_by_share(tmp_path):
     np.testing.assert_allclose(found[:, :18], 60.0)
     np.testing.assert_allclose(found[:, 18:30], 10.0)
     assert np.isnan(found[:, 30:]).all()
+
+
+def test_the_raster_of_hwsd_is_read_once_it_has_a_crs(tmp_path):
+    # hwsd.bil of version 1.2: 16-bit units and a header, which names no CRS
+    codes = np.full((18, 36), 11_000, "<u2")
+    codes[:9] = 7
+    codes.tofile(tmp_path / "hwsd.bil")
+    header = {
+        "BYTEORDER": "I", "LAYOUT": "BIL", "NROWS": 18, "NCOLS": 36, "NBANDS": 1, "NBITS": 16,
+        "ULXMAP": -175, "ULYMAP": 85, "XDIM": 10, "YDIM": 10,
+    }  # fmt: skip
+    lines = "".join(f"{name:<15}{value}\n" for name, value in header.items())
+    (tmp_path / "hwsd.hdr").write_text(lines)
+    (tmp_path / "HWSD_DATA.csv").write_text(
+        "MU_GLOBAL,ISSOIL,SHARE,T_SAND\n7,1,60,40\n7,1,30,90\n7,0,10,\n11000,1,100,-9999\n"
+    )
+    table = str(tmp_path / "HWSD_DATA.csv")
+    options = {"kind": "units", "table": table, "column": "T_SAND", "weight": "SHARE"}
+    with pytest.raises(InputError, match=r"hwsd.bil: no CRS, expected one, such as EPSG:4326"):
+        read_maps(str(tmp_path / "hwsd.bil"), **options)
+    rio = Path(sys.executable).parent / "rio"
+    subprocess.run([rio, "convert", tmp_path / "hwsd.bil", tmp_path / "hwsd.tif"], check=True)
+    command = [rio, "edit-info", "--crs", "EPSG:4326", tmp_path / "hwsd.tif"]
+    subprocess.run(command, check=True)
+    (found,), _ = read_maps(str(tmp_path / "hwsd.tif"), **options)
+    np.testing.assert_allclose(found[9:], (60 * 40 + 30 * 90) / 90, rtol=1e-6)
+    assert np.isnan(found[:9]).all()
+
+
+def test_units_of_another_key_are_those_of_a_layer(tmp_path):
+    # HWSD2_LAYERS of version 2, of which the rows of one layer are kept
+    text = "HWSD2_SMU_ID,LAYER,SHARE,SAND\n7,D1,60,40\n7,D1,40,90\n9,D1,100,10\n"
+    path, options = write_units(tmp_path, text=text)
+    (found,), _ = read_maps(path, **(options | {"key": "HWSD2_SMU_ID", "column": "SAND"}))
+    np.testing.assert_allclose(found[:, :18], 60.0)
+    np.testing.assert_allclose(found[:, 18:30], 10.0)
 
 
 @pytest.mark.parametrize(

@@ -298,18 +298,6 @@ def test_patterns_of_paths_find_a_year_and_the_next(tmp_path):
         expand_paths([pattern], years=[2013])
 
 
-def test_object_stores_are_read_by_fsspec(tmp_path):
-    pytest.importorskip("fsspec")
-    maps = make_maps(daily_time(2015).values, {"t2m": (280.0, "K")})
-    maps.to_zarr(tmp_path / "era5.zarr", zarr_format=3, consolidated=False)
-    address = f"file://{tmp_path}/era5.zarr"
-    found = convert(
-        tmp_path, {}, source="era5", names=["air_temperature"], paths=[address],
-        storage_options={"auto_mkdir": False},
-    )  # fmt: skip
-    np.testing.assert_allclose(found["air_temperature"], 280)
-
-
 # Real files
 
 

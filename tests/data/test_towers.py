@@ -246,6 +246,32 @@ def test_wet_record_is_said_and_kept(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         read(tmp_path, {"FI-Sii": table.assign(P_F=table["P_F"] * 10)})
     assert "P_F has a mean of" in caplog.text
+    assert "towers.factors would change it" in caplog.text
+
+
+def test_a_column_in_a_wrong_unit_is_multiplied_as_the_option_says(tmp_path, caplog):
+    table = make_tower_table()
+    table.loc[3, "P_F"] = -9999
+    (expected,) = read(tmp_path, {"FI-Sii": table})
+    wrong = table.assign(P_F=table["P_F"].where(table["P_F"] == -9999, table["P_F"] * 10))
+    with caplog.at_level(logging.INFO):
+        (found,) = read(tmp_path, {"FI-Sii": wrong}, factors={"FI-Sii": {"P_F": 0.1}})
+    pd.testing.assert_frame_equal(found.days, expected.days)
+    assert np.isnan(found.days["precipitation_flux"].iloc[3])
+    assert "P_F times 0.1, as towers.factors says" in caplog.text
+    assert "P_F has a mean of" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"FI-Sii": {"P": 0.1}}, r"FI-Sii.*csv: no column 'P', which towers.factors names"),
+        ({"FI-Lom": {"P_F": 0.1}}, "towers.factors names the site 'FI-Lom', of which"),
+    ],
+)
+def test_factors_of_no_site_or_column_are_refused(tmp_path, factors, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, {"FI-Sii": make_tower_table()}, factors=factors)
 
 
 @pytest.mark.real

@@ -199,15 +199,92 @@ def test_upland_is_never_negative_whatever_is_taken_off(tmp_path):
     assert float((found["upland_fraction"] + found["wetland_fraction"]).max()) <= FREE + 1e-6
 
 
-def test_the_layouts_of_products_are_read(tmp_path):
-    data = make_wetland_map(step_deg=10.0)
-    wad2m = convert(tmp_path, data)
+@pytest.mark.parametrize(
+    ("file", "first", "n_months", "step_deg"),
+    [
+        ("gcp-ch4_wetlands_2000-2018_025deg.nc", "2000-01", 228, 10.0),  # WAD2M v1
+        ("WAD2M_wetlands_2000-2020_05deg_Ver2.0.nc", "2000-01", 252, 10.0),  # WAD2M v2
+        ("GIEMS_MethaneCentric_1992-2020_025deg.nc", "1992-01", 348, 10.0),  # GIEMS-MC v1.1
+    ],
+)
+def test_products_with_fw_are_read_whatever_the_sea_holds(
+    tmp_path, file, first, n_months, step_deg
+):
+    data = make_wetland_map(step_deg=step_deg, first=first, n_months=n_months)
+    expected = convert(tmp_path, data)
+    assert float(expected["wetland_fraction"].max()) > 0.1
+    data["Fw"][:, :, 0] = 0
+    expected = convert(tmp_path, data)
+    data["Fw"][:, :, 0] = np.nan
+    encoding = {"Fw": {"_FillValue": np.float32(-9999), "dtype": "f4"}}
+    data = data.transpose("time", "lat", "lon").sortby("lat", ascending=False)
+    data.to_netcdf(tmp_path / file, encoding=encoding)
+    found = convert(tmp_path, data, path=str(tmp_path / file))
+    xr.testing.assert_allclose(found, expected)
+
+
+def test_giems_mc_is_read_with_its_months_and_sentinels(tmp_path, caplog):
+    # GIEMS-MC_compressed.nc: 348 months since 1992-01-01
+    data = make_wetland_map(step_deg=10.0, first="1992-01", n_months=348)
+    data["Fw"][:, :6] = 0
+    expected = convert(tmp_path, data, year=2015)
+    data["Fw"][:, 0:2], data["Fw"][:, 2:4], data["Fw"][:, 4:6] = -999, -998, -997
     giems = data.rename(Fw="inund_sat_wetland_frac", lat="latitude", lon="longitude")
-    found = convert(tmp_path, giems, variable="inund_sat_wetland_frac")
-    xr.testing.assert_allclose(found, wad2m)
-    percent = (data * 100).astype("f4")
-    found = convert(tmp_path, percent, scale=0.01)
-    xr.testing.assert_allclose(found, wad2m, atol=1e-7)
+    months = ("time", np.arange(348), {"units": "months since 1992-01-01"})
+    giems = giems.assign_coords(time=months)
+    with caplog.at_level(logging.INFO):
+        found = convert(tmp_path, giems, variable="inund_sat_wetland_frac")
+    xr.testing.assert_allclose(found, expected)
+    n = 12 * 2 * 36
+    assert (
+        f"taken as no wetland: {n} -999 (ocean), {n} -998 (snow), {n} -997 (urban)" in caplog.text
+    )
+    source = {"path": str(tmp_path / "map.nc"), "variable": "inund_sat_wetland_frac"}
+    first, period = read_first_map(source | {"name": "giems"}, years=[1992, 2020])
+    assert period == "1992 to 2020, each month"
+    assert not np.isfinite(first.values[:6]).any()
+
+
+def test_percent_of_a_netcdf_is_scaled(tmp_path):
+    data = make_wetland_map(step_deg=10.0)
+    expected = convert(tmp_path, data)
+    found = convert(tmp_path, (data * 100).astype("f4"), scale=0.01)
+    xr.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+# GLWD v2, Lehner et al. (2025): 15 arc-seconds, 84 N to 56 S, uint8; 0 is dry land, 255 the sea
+GLWD = {"bounds": (-180, -56, 180, 84), "nodata": 255}
+
+
+def test_every_class_of_glwd_is_told_from_the_others(tmp_path):
+    width = np.arange(1, 34)  # columns of each class in each 60 degrees, out of 600
+    row = np.repeat(np.arange(34), [600 - width.sum(), *width]).astype(np.uint8)
+    codes = np.tile(row, (140, 6))
+    path = write_raster(tmp_path / "GLWD_v2_0_main_class.tif", codes, **GLWD)
+    cells = write_cells(tmp_path, step_deg=60.0)
+    for code in (1, 2, 17, 33):
+        found = convert(
+            tmp_path, make_wetland_map(), path=path, kind="static", classes=[code], cells=cells
+        )
+        inside = found["wetland_fraction"].isel(cell=abs(found["latitude"].values) < 30)
+        np.testing.assert_allclose(inside, code / 600, rtol=1e-5, err_msg=str(code))
+    wetlands = list(range(8, 28))
+    found = convert(
+        tmp_path, make_wetland_map(), path=path, kind="static", classes=wetlands, cells=cells
+    )
+    inside = found["wetland_fraction"].isel(cell=abs(found["latitude"].values) < 30)
+    np.testing.assert_allclose(inside, sum(wetlands) / 600, rtol=1e-5)
+
+
+def test_percent_of_glwd_is_of_the_whole_cell(tmp_path):
+    percent = np.full((140, 360), 40, np.uint8)
+    percent[:, ::2] = 255  # sea
+    path = write_raster(tmp_path / "GLWD_v2_0_area_pct.tif", percent, **GLWD)
+    cells = write_cells(tmp_path, step_deg=60.0)
+    options = {"path": path, "kind": "static", "scale": 0.01, "cells": cells}
+    found = convert(tmp_path, make_wetland_map(), **options)
+    inside = found["wetland_fraction"].isel(cell=abs(found["latitude"].values) < 30)
+    np.testing.assert_allclose(inside, 0.2, atol=1e-6)
 
 
 def test_a_file_that_is_no_netcdf_is_refused(tmp_path):

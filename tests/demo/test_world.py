@@ -88,10 +88,11 @@ def test_wetlands_have_their_totals_and_fit_on_the_land(folder):
 
 def test_truth_is_of_the_size_of_the_real_world(folder):
     figures = read_json(folder / "input.json")["figures"]
-    assert 119 < figures["monthly_emission_tg"] < 203
-    assert 28 < figures["monthly_consumption_tg"] < 45
-    assert 0.64 < figures["monthly_share_south_of_30n"] < 0.91
-    assert 0.02 < figures["monthly_share_north_of_60n"] < 0.12
+    for extent in ("monthly", "static"):
+        assert 119 < figures[f"{extent}_emission_tg"] < 203
+        assert 28 < figures[f"{extent}_consumption_tg"] < 45
+        assert 0.64 < figures[f"{extent}_share_south_of_30n"] < 0.91
+        assert 0.02 < figures[f"{extent}_share_north_of_60n"] < 0.12
     truth = open_store(folder / "input/truth.zarr")
     for name in ("wetland_ch4_flux", "soil_ch4_consumption_flux"):
         values = truth[name].values

@@ -1,8 +1,10 @@
 """Batches of one size, and what happens when memory runs out."""
 
 import pickle
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from factories_inference import make_world
 
 from chamnet.errors import CheckpointError
+from chamnet.inference import batches
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.provenance import read_json
 
@@ -90,12 +93,73 @@ def test_one_shard_is_computed_at_a_time():
     assert set(most) == {1}
 
 
-def test_a_batcher_that_is_sent_to_a_process_sets_its_threads():
+class FakeStream:
+    """What a stream of CUDA is asked."""
+
+    def __init__(self, device=None):
+        self.waited_for = []
+
+    def wait_stream(self, other):
+        self.waited_for.append(other)
+
+
+def test_a_gpu_takes_two_shards_each_on_a_stream_that_is_kept(monkeypatch):
+    together, seen = threading.Barrier(2, timeout=30), []
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda device: "weights")
+    monkeypatch.setattr(torch.cuda, "stream", lambda one: seen.append(one) or nullcontext())
+
+    def take_turn(_):
+        with batches._turn(torch.device("cuda", 7)):
+            together.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(take_turn, range(6)))
+    assert len(seen) == 6
+    assert len({id(stream) for stream in seen}) == 2
+    assert {word for stream in seen for word in stream.waited_for} == {"weights"}
+
+
+@pytest.fixture
+def own_threads():
     before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_batcher_that_is_sent_to_a_process_sets_its_threads(own_threads):
+    torch.set_num_threads(3)
     sent = pickle.dumps(make_batcher(threads=3))
     assert pickle.loads(sent).cells_per_batch == 4
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
+    assert torch.get_num_threads() == 1
+
+
+def test_threads_work_on_a_batch_each_and_change_nothing():
+    together = threading.Barrier(3, timeout=30)  # passed only if three batches are at work at once
+    seen = set()
+
+    def double(rows):
+        together.wait()
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return (rows * 2,)
+
+    rows = np.arange(12, dtype=np.float32)[:, None]
+    batcher = make_batcher(threads=3)
+    np.testing.assert_array_equal(batcher.map(double, rows)[0], rows * 2)
+    assert len(seen) == 3
+    assert {n for _, n in seen} == {1}
+
+
+def test_out_of_memory_in_one_of_several_threads_halves_the_batch(caplog):
+    def double(rows):
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return (rows * 2,)
+
+    batcher = make_batcher(cells_per_batch=8, threads=2)
+    rows = np.arange(37, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(batcher.map(double, rows)[0], rows * 2)
+    assert batcher.note() == {"cells_per_batch": 2, "n_halvings": 2}
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("no such thing")])
@@ -135,11 +199,10 @@ def test_bfloat16_is_used_where_asked():
     assert 0 < np.abs(half - full).max() < 0.1 * np.abs(full).max()
 
 
-def test_threads_are_those_asked_for():
-    before = torch.get_num_threads()
-    assert set_up_torch(threads=1, device="cpu") == torch.device("cpu")
+def test_torch_works_in_the_thread_that_calls_it(own_threads):
+    torch.set_num_threads(2)
+    assert set_up_torch(device="cpu") == torch.device("cpu")
     assert torch.get_num_threads() == 1
-    torch.set_num_threads(before)
 
 
 def test_two_members_of_one_name_are_refused(tmp_path):

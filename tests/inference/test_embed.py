@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from factories_inference import make_member, make_world
 
 from chamnet.data.context import context_folder
@@ -121,3 +122,9 @@ def test_members_of_two_targets_are_refused(world):
     save_member(make_member(seed=0, target="consumption"), world.checkpoints[1])
     with pytest.raises(CheckpointError, match="the first member for"):
         world.embed(2011)
+
+
+def test_a_cluster_of_two_processes_embeds_the_same(world):
+    alone = open_store(world.embed(2011)).load()
+    apart = open_store(world.embed(2011, digest="e", engine="local:2")).load()
+    xr.testing.assert_identical(apart, alone)

@@ -128,6 +128,14 @@ def test_two_runs_are_equal_bit_for_bit(world, tmp_path):
     assert files_of(tmp_path / "a_daily.zarr") == files_of(tmp_path / "b_daily.zarr")
 
 
+def test_threads_change_no_bit(world, tmp_path):
+    for name, threads in (("a", 1), ("b", 3)):
+        options = {"threads": threads, "cells_per_batch": 1, "daily": True}
+        world.predict(2012, years=[2011], store=tmp_path / f"{name}.zarr", **options)
+    assert files_of(tmp_path / "a.zarr") == files_of(tmp_path / "b.zarr")
+    assert files_of(tmp_path / "a_daily.zarr") == files_of(tmp_path / "b_daily.zarr")
+
+
 def test_a_run_killed_half_way_goes_on_to_the_same_bits(world, tmp_path, caplog):
     expected = world.predict(2012, years=[2011], store=tmp_path / "2012.zarr")
     code = [sys.executable, "-c", KILLED_RUN, str(world.folder)]
@@ -238,7 +246,9 @@ def test_bfloat16_is_near_float32(world, tmp_path):
         world.predict(2012, years=[2011], precision="bfloat16", store=tmp_path / "b.zarr")
     )["flux"]
     error = float(np.sqrt(((half - full) ** 2).sum() / (full**2).sum()))
+    budgets = half.astype(float).sum(("time", "cell")) / full.astype(float).sum(("time", "cell"))
     assert 0 < error < 1e-2
+    assert float(abs(budgets - 1).max()) < 1e-3
 
 
 def test_calibration_replaces_the_mean_factor(world, tmp_path):

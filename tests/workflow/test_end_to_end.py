@@ -95,12 +95,6 @@ def test_a_changed_tower_file_reruns_the_towers_and_not_the_chambers(run):
     assert "make_demo_world" not in jobs
 
 
-def test_one_more_year_costs_one_embedding_and_one_prediction_a_target(run):
-    jobs = planned(run, "--config", "predict={last_year: 2013}")
-    stages = ("embed_year", "predict_year", "integrate_year", "convert_drivers", "train_member")
-    assert [jobs.get(stage, 0) for stage in stages] == [2, 2, 2, 0, 0]
-
-
 def run_example(index, **folders):
     """The variables that an example of the README leaves, on other folders than the demo's."""
     example = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())[index]
@@ -124,6 +118,24 @@ def test_exports_and_snakemakes_own_report_can_be_asked_for(run):
     done = run("--report", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hovmoller" in page.read_text() or "hovmoller" in page.read_text()
+
+
+def test_every_block_of_the_tutorial_runs_in_its_order(run, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(run.folder.parents[1])
+    text = (ROOT / "docs/tutorial.md").read_text().replace("config/test", f"{ROOT}/config/test")
+    blocks = re.findall(r"(?s)```(bash|python)\n(.*?)```", text)
+    variables = {}
+    for language, block in blocks:
+        if language == "python":
+            exec(block, variables)
+            continue
+        command = block.replace("snakemake ", f"snakemake -s {ROOT}/Snakefile ", 1)
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    made = ("july.png", "flux.csv", "flux.png", "preview.html")
+    assert [name for name in made if not (run.folder / name).exists()] == []
 
 
 def test_the_functions_of_the_readme_do_what_the_rules_do(run, tmp_path):

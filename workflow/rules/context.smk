@@ -21,7 +21,6 @@ rule embed_year:
         runtime=120,
     params:
         cells_per_batch=options.predict.cells_per_batch,
-        precision=options.predict.precision,
         device=options.predict.device,
         code=digest_of_code("chamnet.inference.embed"),
     message:

@@ -14,7 +14,6 @@ if __name__ == "__main__":  # the processes of a cluster import this file too
         cells=snakemake.input.cells,
         checkpoints=list(snakemake.input.checkpoints),
         cells_per_batch=snakemake.params.cells_per_batch,
-        precision=snakemake.params.precision,
         device=snakemake.params.device,
         threads=snakemake.threads,
         engine=snakemake.resources.engine,
