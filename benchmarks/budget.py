@@ -1,8 +1,8 @@
 """Speed, memory and exactness of the integration of fluxes to budgets.
 
 ``python benchmarks/budget.py [--quick]`` integrates monthly fluxes of 5 members under 3 wetland
-extents on the land cells of a half-degree grid (about 62,000), 40 years (quick: 3), and draws
-their intervals; the fields are synthetic, one year of them read again for every year.
+extents on the land cells of a half-degree grid (75,336), 40 years (quick: 3), and draws their
+intervals; the fields are synthetic, one year of them read again for every year.
 """
 
 import argparse
