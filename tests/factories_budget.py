@@ -31,9 +31,10 @@ def make_cells(folder, *, step_deg=10.0, land_fraction=None):
     latitude, longitude = (
         values.ravel() for values in np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
     )
-    mask = read_gcp_mask().codes > 0
-    n = round(step_deg)
-    land = mask.reshape(180 // n, n, 360 // n, n).mean(axis=(1, 3)).ravel()
+    mask = np.kron(read_gcp_mask().codes > 0, np.ones([max(1, round(1 / step_deg))] * 2))
+    n = max(1, round(step_deg))
+    rows, columns = (size // n for size in mask.shape)
+    land = mask.reshape(rows, n, columns, n).mean(axis=(1, 3)).ravel()
     land = land if land_fraction is None else np.full(latitude.size, land_fraction)
     cells = xr.Dataset(
         {

@@ -2,13 +2,14 @@
 
 Maps are float32 of land cells only, their bytes sorted by place in the number, deflated and
 written as base64; the browser undoes that. Numbers stay exact on small grids; on large ones
-the mantissa is cut to 12 bits (1.2e-4 of the value), which halves the page.
+the mantissa is cut to 12 bits (1.2e-4 of the value) or fewer, which keeps the page small.
 """
 
 import base64
 import gzip
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from chamnet.timeaxis import N_MONTHS
 
 MG_M2_DAY = 1e6 * SECONDS_PER_DAY  # per kg m-2 s-1
 MOST_EXACT_VALUES = 1_000_000  # 4 MB of float32
-KEPT_BITS = 12
+EXACT_BITS, KEPT_BITS, LEAST_BITS = 23, 12, 7
+MOST_BYTES = 7_400_000  # of all fields: with plotly and figures a page stays below 15 MB
 SHOWN = {
     "ch4_emission": ("Wetland emission, per area of cell", "YlOrBr", "emission"),
     "ch4_consumption": ("Soil consumption, per area of cell", "GnBu", "consumption"),
@@ -48,11 +50,9 @@ def build_map_data(maps: str | os.PathLike) -> dict[str, Any]:
     data = open_store(maps, chunks={})
     names = [name for name in SHOWN if name in data and name != "ch4_net_flux"]
     land = np.flatnonzero(data["land_fraction"].notnull().values.ravel())
-    keep_bits = 23 if land.size * N_MONTHS * len(names) <= MOST_EXACT_VALUES else KEPT_BITS
-    fields = {
-        name: pack_floats(np.stack(list(_months(data[name], land))), keep_bits=keep_bits)
-        for name in names
-    }
+    fields, keep_bits = pack_fields(
+        {name: np.stack(list(_months(data[name], land))) for name in names}
+    )
     lines = [np.vstack([line.round(2), [np.nan, np.nan]]) for line in read_coastline()]
     coast = np.concatenate(lines)
     shown = [name for name in SHOWN if name in data]
@@ -62,6 +62,7 @@ def build_map_data(maps: str | os.PathLike) -> dict[str, Any]:
         "land": _pack(land.astype("<i4").tobytes()),
         "days": _days_of_months(data).tolist(),
         "fields": fields,
+        "rounding_percent": 0 if keep_bits == EXACT_BITS else 100 * 2.0 ** -(keep_bits + 1),
         "variables": {
             name: {"title": SHOWN[name][0], "colors": color_stops(SHOWN[name][1])} for name in shown
         },
@@ -82,6 +83,23 @@ def _months(values: xr.DataArray, land: np.ndarray) -> Iterator[np.ndarray]:
         chosen = values.isel(time=slice(month, None, N_MONTHS))
         mean = chosen.weighted(chosen["time"].dt.days_in_month).mean("time").values
         yield mean.ravel()[land].astype(np.float32)
+
+
+def pack_fields(
+    values: Mapping[str, np.ndarray], *, most_bytes: int = MOST_BYTES
+) -> tuple[dict[str, str], int]:
+    """Texts of the fields, and the bits of the mantissa that were kept in all of them.
+
+    Exact where they are few; else 12 bits, or as many fewer as the size of the page asks for.
+    """
+    n_values = sum(field.size for field in values.values())
+    keep_bits = EXACT_BITS if n_values <= MOST_EXACT_VALUES else KEPT_BITS
+    while True:
+        fields = {name: pack_floats(v, keep_bits=keep_bits) for name, v in values.items()}
+        excess = sum(map(len, fields.values())) - most_bytes
+        if excess <= 0 or keep_bits <= LEAST_BITS:
+            return fields, keep_bits
+        keep_bits = max(LEAST_BITS, keep_bits - math.ceil(excess / (n_values / 6)))  # base64
 
 
 def pack_floats(values: np.ndarray, *, keep_bits: int) -> str:

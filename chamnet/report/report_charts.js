@@ -144,8 +144,9 @@ function drawRegion(row) {
   const [left, right] = isNarrow ? [[0, 1], [0, 1]] : [[0, 0.46], [0.56, 1]];
   const [upper, lower] = isNarrow ? [[0.6, 1], [0, 0.4]] : [[0, 1], [0, 1]];
   Plotly.react("region-chart", traces, {font: FONT, height: isNarrow ? 520 : 290,
-    margin: {l: 52, r: 10, t: 40, b: 34}, legend: {orientation: "h", x: 1, xanchor: "right", y: 1.12},
-    title: {text: `${row.cells[0].textContent}, ${target}: years and mean season, 90 % bands`, font: {size: 14}, x: 0.01},
+    margin: {l: 52, r: 10, t: 40, b: 34}, legend: {orientation: "h", x: 1, xanchor: "right", y: isNarrow ? 0.41 : 1.12, yanchor: "bottom"},
+    title: {text: `${row.cells[0].textContent}, ${target}${isNarrow ? "" : ": years and mean season"}, 90 % bands`,
+      font: {size: isNarrow ? 13 : 14}, x: 0.01},
     xaxis: {domain: left, dtick: years.length > 12 ? 5 : 1, range: [years[0] - 0.6, years[years.length - 1] + 0.6], tickformat: "d"},
     yaxis: {domain: upper, title: {text: "Tg CH<sub>4</sub> yr<sup>−1</sup>"}, rangemode: "tozero"},
     xaxis2: {domain: right, anchor: "y2"},

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from factories_budget import make_cells, make_fluxes, make_wetlands
 
+from chamnet.data.store import open_store
+from chamnet.report.maps import publish_maps
 from chamnet.report.page import write_report
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "results/screenshots"  # kept, to be looked at
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MOST_FIRST_PAINT_MS = 2000
+MOST_OF_A_PAGE, MOST_OF_FIGURES = 15e6, 2.2e6  # bytes
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.slow,
@@ -50,6 +54,24 @@ def page(browser, page_file):
     page.close()
 
 
+@pytest.fixture(scope="module")
+def half_degree_page(run, tmp_path_factory):
+    """Page with maps of half a degree whose values are random, which no compression shrinks."""
+    folder = tmp_path_factory.mktemp("half")
+    cells = make_cells(folder, step_deg=0.5)
+    data = open_store(cells)
+    fluxes = {
+        target: [make_fluxes(folder, data, target=target, year=2011, n_members=2)]
+        for target in ("emission", "consumption")
+    }
+    wetlands = [make_wetlands(folder, data, year=2011)]
+    store = folder / "maps.zarr"
+    publish_maps(store=store, digest="h", fluxes=fluxes, wetlands=wetlands, cells=cells)
+    out = folder / "report.html"
+    write_report(out=out, csv=run.csv, netcdf=run.netcdf, maps=store)
+    return out, data.sizes["cell"]
+
+
 def mean_of(store, name, month):
     """Mean over years and extents of a calendar month, kg m-2 s-1."""
     values = xr.open_zarr(store, chunks=None)[name]
@@ -68,6 +90,20 @@ def test_the_page_opens_offline_without_errors_and_paints_soon(page):
     assert page.said == []
     assert len(page.asked) == 1
     assert paint < MOST_FIRST_PAINT_MS
+
+
+def test_a_page_of_half_a_degree_is_below_15_mb_with_its_figures_and_paints_soon(
+    browser, half_degree_page
+):
+    path, n_cells = half_degree_page
+    assert n_cells > 60_000
+    assert path.stat().st_size + MOST_OF_FIGURES < MOST_OF_A_PAGE
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(path.as_uri())
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < MOST_FIRST_PAINT_MS
+    page.wait_for_selector("#map[data-ready]", timeout=120_000)
+    page.close()
 
 
 @pytest.mark.parametrize(

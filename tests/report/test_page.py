@@ -12,7 +12,7 @@ import xarray as xr
 from chamnet.budget.publication import record_totals
 from chamnet.data.store import open_store
 from chamnet.provenance import write_json
-from chamnet.report.charts import pack_floats
+from chamnet.report.charts import pack_fields, pack_floats
 from chamnet.report.methods import describe_methods
 from chamnet.report.page import write_report
 from chamnet.report.results import read_budget
@@ -252,6 +252,20 @@ def test_earlier_totals_and_skill_are_shown_where_they_are(run, tmp_path):
 
 def test_land_in_no_region_is_listed(run, tmp_path):
     assert "of the land, in" in words(write(run, tmp_path, regions=run.regions))
+
+
+def test_maps_lose_bits_and_say_so_before_the_page_grows_too_large():
+    rng = np.random.default_rng(0)
+    values = {n: rng.gamma(2, 1e-9, 600_000).astype(np.float32) for n in ("a", "b")}
+    exact, bits = pack_fields({"a": values["a"][:100]})
+    assert (bits, set(exact)) == (23, {"a"})
+    whole, bits = pack_fields(values, most_bytes=10**9)
+    assert bits == 12
+    size = sum(map(len, whole.values()))
+    small, bits = pack_fields(values, most_bytes=int(0.8 * size))
+    assert 7 < bits < 12
+    assert sum(map(len, small.values())) <= 0.8 * size
+    assert pack_fields(values, most_bytes=1)[1] == 7
 
 
 @pytest.mark.parametrize(("share", "is_named"), [(0.84, True), (0.01, False), (np.nan, False)])
