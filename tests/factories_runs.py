@@ -75,9 +75,9 @@ class Run:
         process.said.close()
         return Ended(status, text, seconds)
 
-    def call(self, *options, **others):
+    def call(self, *options, timeout=900, **others):
         """Snakemake from start to end."""
-        return self.finish(self.start(*options, **others))
+        return self.finish(self.start(*options, **others), timeout=timeout)
 
     def budgets(self):
         """Bytes of every table of budgets, by path."""

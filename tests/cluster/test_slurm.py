@@ -54,7 +54,7 @@ def test_budgets_from_three_nodes_are_those_of_a_local_run_bit_for_bit(
     slurm, new_jobs, undisturbed, tmp_path, measured
 ):
     run = Run(tmp_path / "cluster")
-    ended = run.call(*ON_SLURM, cores=4, targets=["global_budget"])
+    ended = run.call(*ON_SLURM, cores=4, targets=["global_budget"], timeout=1500)
     assert ended.status == 0, ended.text
     assert run.budgets() == undisturbed.budgets()
     done = new_jobs().values()

@@ -9,7 +9,7 @@
 # A job whose processes together use more memory than it asked for is killed (polled each second);
 # without cgroups it then counts as FAILED, not OUT_OF_MEMORY. Each node has a GPU of type a100, which
 # is /dev/null. All ports are on 127.0.0.1. What it started stops by itself after TTL seconds
-# (environment, 1800).
+# (environment, 3600).
 set -euo pipefail
 command=${1:-}
 folder=${2:-}
@@ -93,7 +93,7 @@ END
 }
 
 watch() { # in short sleeps, so that nothing of it stays when it is stopped
-    for _ in $(seq $((${TTL:-1800} / 5))); do sleep 5; done
+    for _ in $(seq $((${TTL:-3600} / 5))); do sleep 5; done
     FROM_WATCHDOG=1 exec bash "$0" stop "$folder"
 }
 
