@@ -6,6 +6,7 @@ import pydantic
 from pydantic import Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Target = Literal["emission", "consumption"]
 RegionSystem = Literal[
     "globe", "gcp_bands", "gcp_regions", "zhang_bands", "north45", "koppen", "srex"
