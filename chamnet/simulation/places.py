@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chamnet.data.observations import build_observations
+from chamnet.data.observation_store import build_observations
 from chamnet.data.places import PlaceDrivers, n_steps_of
 from chamnet.errors import MissingDriverError
 from chamnet.simulation.classes import CLASS_LABELS

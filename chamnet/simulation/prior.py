@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from chamnet.data.observations import build_observations
+from chamnet.data.observation_store import build_observations
 from chamnet.data.places import PlaceDrivers, read_cell_drivers
 from chamnet.data.store import open_store, write_store
 from chamnet.data.windows import open_place_data
