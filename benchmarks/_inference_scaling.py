@@ -185,6 +185,7 @@ def plot_cost(runs: dict[str, dict], *, clock: str) -> Path:
         axis.set(xlabel=size.removeprefix("n_"), ylabel=f"seconds ({clock})")
         axis.set_title(f"slope {fit_slope(x, y):.2f}")
         axis.set_xticks(x, map(str, x))
+        axis.set_yticks(y, [f"{seconds:.3g}" for seconds in y])
         axis.minorticks_off()
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "inference_cost.png"
