@@ -16,7 +16,8 @@ HEADLINES = (
     ("site_median", "share_r2_above_0", "sites with NSE > 0"),
     ("pooled_monthly", "nrmse_mean", "nRMSE (mean), months"),
     ("pooled_monthly", "bias", "bias, months, nmol m-2 s-1"),
-    ("pooled_monthly", "coverage_90", "90 % intervals that hold"),
+    ("pooled_monthly", "coverage_80", "80 % intervals that hold"),
+    ("pooled_monthly", "coverage_90", "90 %"),
 )
 """Level, metric and title of the columns; skill.csv has all the others."""
 
@@ -31,11 +32,13 @@ def write_page(table: pd.DataFrame, command: str) -> Iterable[str]:
     """
     machine = describe_machine()
     yield "# Table of skill\n"
-    yield f"`{command}`, {time.strftime('%Y-%m-%d')}, {machine['cores']} cores,"
-    yield f"{machine['processor']}, commit {read_commit()}.\n"
+    yield f"`{command}`\n"
+    yield f"{time.strftime('%Y-%m-%d')}, {machine['cores']} cores, {machine['processor']}, "
+    yield f"commit {read_commit()}.\n"
     yield "Means over seeds with the least and greatest of them in parentheses, where there are"
     yield "several; where there is one, a single figure. Coverage is judged on clusters that gave"
-    yield "no residual, with a bootstrap interval of 90 %, clusters resampled.\n"
+    yield "no residual, with a bootstrap interval of 90 %, clusters resampled; a level that the"
+    yield "number of clusters does not support is not given.\n"
     for (data, target, protocol), part in table.groupby(["data", "target", "protocol"], sort=False):
         note = "synthetic" if part["synthetic"].any() else "real"
         yield f"## {data} ({note}): {target}, {protocol}\n"

@@ -53,7 +53,9 @@ class RunConfig(Section):
     synthetic: bool = Field(
         False, description="whether the inputs are synthetic; every product says so"
     )
-    threads: int = Field(1, ge=1, le=256, description="threads of a job; bits of training depend on it")
+    threads: int = Field(
+        1, ge=1, le=256, description="threads of a job; bits of training depend on it"
+    )
     product_version: Name = Field(
         "0.1", description="version of what is published; a new one whenever its numbers change"
     )

@@ -29,7 +29,8 @@ def compare_models(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
     dict
         A row of skill.csv of metric ``r2_difference``: the median over sites of NSE(model) -
         NSE(``compared_with``), mean over seeds, with an interval from resampled clusters. A
-        context is compared with the other model's same one, or else its last one.
+        context is compared with the other model's same one, or else that without a context, or
+        else its last one; ``zero_shot`` with none that reads a response.
     """
     for (target, protocol), frame in predictions.groupby(["target", "protocol"], sort=False):
         parts = _number_windows(frame)
@@ -38,8 +39,9 @@ def compare_models(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
             if not model.startswith("chamnet"):
                 continue
             for other in dict.fromkeys(name for name, _ in parts if name != model):
-                known = [found for name, found in parts if name == other]
-                column = context if context in known else known[-1]
+                column = _context_to_compare(context, [c for name, c in parts if name == other])
+                if column is None:
+                    continue
                 skill = _paired_skill(parts[model, context], parts[other, column])
                 if skill.empty:
                     continue
@@ -53,6 +55,13 @@ def compare_models(predictions: pd.DataFrame) -> Iterable[dict[str, Any]]:
                     "compared_with": other, "n_seeds": n_seeds,
                     "n_observations": int(skill["n"].sum()) // n_seeds, "n_places": len(pairs),
                 }  # fmt: skip
+
+
+def _context_to_compare(context: str, known: list[str]) -> str | None:
+    for same in (context, "none"):
+        if same in known:
+            return same
+    return None if context == "zero_shot" else known[-1]
 
 
 def _number_windows(frame: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

@@ -152,6 +152,16 @@ def test_a_context_is_compared_with_the_baseline_of_the_same_context():
     assert row["value"] > 0
 
 
+def test_without_a_response_nothing_is_compared_with_what_reads_one():
+    own = make_predictions(context="zero_shot")
+    reads = [make_predictions(model=m, context="few_shot") for m in ("climatology", "last_year")]
+    plain = make_predictions(model="climatology", context="none", error=0.6)
+    rows = score_predictions(pd.concat([own, plain, *reads]))
+    row = find(rows, metric="r2_difference", model="chamnet")
+    assert row["compared_with"] == "climatology"
+    assert row["value"] > 0.05
+
+
 def test_the_bootstrap_resamples_whole_clusters():
     values = pd.Series(np.repeat([0.0, 1.0], 50))
     narrow = bootstrap_median(values, pd.Series(np.arange(100)))
