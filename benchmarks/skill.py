@@ -34,6 +34,7 @@ from chamnet.demo.simulated import simulate_benchmark_places
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.fits import MODELS
 from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE
+from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.search import search_settings
 from chamnet.provenance import digest_of_code
 
@@ -137,6 +138,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="repeats of every fit")
     parser.add_argument("--quick", action="store_true", help="few models, short training")
     parser.add_argument("--only", nargs="+", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), help="some of them")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
     parser.add_argument("--ablations", nargs="*", choices=list(ABLATIONS), help="some of them")
     parser.add_argument("--ablation-seeds", type=int, default=1, help="repeats of an ablation")
@@ -159,7 +161,7 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 out=folder / "skill.csv",
                 predictions_folder=folder / "predictions",
                 figures_folder=folder / "figures",
-                protocols=data.protocols(target),
+                protocols=_protocols(data, target, options),
                 models=options.models or (QUICK_MODELS if options.quick else MODELS),
                 contexts=(*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",),
                 n_folds=2 if options.quick else 5,
@@ -177,6 +179,14 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
     rows = pd.concat(tables, ignore_index=True)
     rows.insert(0, "data", name)
     return rows.assign(synthetic=data.synthetic)
+
+
+def _protocols(data: Data, target: str, options: argparse.Namespace) -> list[str]:
+    known = data.protocols(target)
+    chosen = [name for name in known if name in (options.protocols or known)]
+    if not chosen:
+        raise SystemExit(f"{data.name} {target}: --protocols, expected some of {list(known)}")
+    return chosen
 
 
 def _ablations(options: argparse.Namespace) -> Sequence[str]:
