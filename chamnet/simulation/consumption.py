@@ -75,8 +75,8 @@ def nitrogen_factor(nitrogen: np.ndarray | float) -> np.ndarray:
     Notes
     -----
     r_N = 1 - alpha N, the linear inhibition of MeMo (Murguia-Flores et al. 2018,
-    doi:10.5194/gmd-11-2009-2018). Their alpha is per nitrogen in the soil, which no map has;
-    ours is per input, ``NITROGEN_LOSS``.
+    doi:10.5194/gmd-11-2009-2018; recalled, not read again). Their alpha is per nitrogen in the
+    soil, which no map has; ours is per input, ``NITROGEN_LOSS``.
     """
     return np.clip(1 - NITROGEN_LOSS * np.asarray(nitrogen), 0, 1)
 
