@@ -44,7 +44,8 @@ def run_world(seed: int, *, plain: bool, cores: int) -> dict:
     """Closure of the world of one seed."""
     name = "demo" if seed == DEMO_SEED and not plain else f"closure_{seed}{'_plain' * plain}"
     config = ROOT / "results" / f"{name}.yaml"
-    config.write_text(yaml.safe_dump(configure(seed, name=name, plain=plain)))
+    options = configure(seed, name=name, plain=plain)
+    config.write_text(yaml.safe_dump(options, sort_keys=False))  # attributes stay in their order
     target = f"results/{name}/checks/closure.json"
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
     command += ["--resources", "mem_mb=3800", "--configfile", str(config), "--", target]

@@ -53,7 +53,9 @@ QUICK_MODELS = ("chamnet", "lstm", "lstm_history", "climatology", "last_year", "
 QUICK_ABLATIONS = ("no_contrastive", "no_history")
 QUICK_TRAIN = {"n_steps": 100, "steps_per_epoch": 25, "batch_places": 16}
 SEARCH_TRAIN = {"n_steps": 150, "steps_per_epoch": 25}  # half of a run's, to be affordable
-N_SIMULATED, N_SIMULATED_YEARS = 600, 10
+SIMULATED = {"n_places": 3000, "n_years": 20, "step_deg": 1.0}
+QUICK_SIMULATED = {"n_places": 60, "n_years": 6, "step_deg": 2.0}
+SIMULATED_TRAIN = {"n_steps": 1000, "steps_per_epoch": 100}  # of every network: places abound
 DIFFERENCE = ("site_median", "r2_difference")
 
 
@@ -88,15 +90,14 @@ class Data:
 
     @staticmethod
     def _simulate(target: str, *, quick: bool) -> str:
-        n_places, n_years = (60, 6) if quick else (N_SIMULATED, N_SIMULATED_YEARS)
-        store = RESULTS / f"simulated_{n_places}" / f"{target}.zarr"
+        size = QUICK_SIMULATED if quick else SIMULATED
+        store = RESULTS / f"simulated_{size['n_places']}" / f"{target}.zarr"
         manifest = store.with_suffix(".json")
         if not manifest.exists():
             store.parent.mkdir(parents=True, exist_ok=True)
             simulate_benchmark_places(
-                store=store, digest=digest_of_code("chamnet.demo.simulated"), target=target,
-                n_places=n_places, n_years=n_years, step_deg=2.0,
-            )  # fmt: skip
+                store=store, digest=digest_of_code("chamnet.demo.simulated"), target=target, **size
+            )
         return str(manifest)
 
 
@@ -167,7 +168,7 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 n_folds=2 if options.quick else 5,
                 n_seeds=1 if options.quick else options.seeds,
                 model=config.model.model_dump(),
-                train=_train(config, quick=options.quick),
+                train=_train(config, data, quick=options.quick),
                 seed=0,
                 n_processes=options.processes,
                 synthetic=data.synthetic,
@@ -199,9 +200,11 @@ def _target(name: str) -> str:
     return "consumption" if name == "uptake" else "emission"
 
 
-def _train(config: Config, *, quick: bool) -> dict[str, Any]:
+def _train(config: Config, data: Data, *, quick: bool) -> dict[str, Any]:
     train = config.train.model_dump(exclude={"n_members"})
-    return train | QUICK_TRAIN if quick else train
+    if quick:
+        return train | QUICK_TRAIN
+    return train | SIMULATED_TRAIN if data.simulated else train
 
 
 def write_tables(table: pd.DataFrame, options: argparse.Namespace, seconds: dict) -> None:

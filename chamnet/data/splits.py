@@ -8,6 +8,7 @@ import dataclasses
 import logging
 
 import numpy as np
+import pandas as pd
 
 from chamnet.errors import InputError
 
@@ -64,17 +65,17 @@ def split_temporal(
     counts = np.ones(place.size, dtype=bool) if has_score is None else np.asarray(has_score)
     train, validation, test = (np.zeros(place.size, dtype=bool) for _ in range(3))
     train |= year == UNKNOWN_YEAR
-    for one in np.unique(place):
-        is_here = (place == one) & (year != UNKNOWN_YEAR)
-        years = np.unique(year[is_here & counts])
+    for one, rows in pd.Series(place).groupby(place).indices.items():
+        known = rows[year[rows] != UNKNOWN_YEAR]
+        years = np.unique(year[known][counts[known]])
         if years.size == 0:
-            train |= is_here
+            train[known] = True
             continue
         last_train = years[int(np.floor((years.size - 1) * train_years))]
         held_out = _validation_year(years[years <= last_train], place=int(one), seed=seed)
-        test |= is_here & (year > last_train)
-        validation |= is_here & (year == held_out)
-        train |= is_here & (year <= last_train) & (year != held_out)
+        test[known] = year[known] > last_train
+        validation[known] = year[known] == held_out
+        train[known] = (year[known] <= last_train) & (year[known] != held_out)
     return Split(train, validation, test)
 
 

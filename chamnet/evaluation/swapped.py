@@ -32,9 +32,9 @@ def swap_histories(data: PlaceData, allowed: np.ndarray) -> tuple[PlaceData, np.
     that what is lost is whose history it is, and not how much; the first of equals after the
     place itself.
     """
-    has_response = _measured_years(data)
+    has_response, has_drivers = _measured_years(data), data.has_drivers
     donors = [
-        _choose_donor(has_response & data.has_drivers[p], data.cluster, p)
+        _choose_donor(has_response & has_drivers[p], data.cluster, p)
         for p in range(data.n_places)
     ]
     rows = data.windows.groupby("place").indices
