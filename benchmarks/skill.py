@@ -55,7 +55,7 @@ QUICK_TRAIN = {"n_steps": 100, "steps_per_epoch": 25, "batch_places": 16}
 SEARCH_TRAIN = {"n_steps": 150, "steps_per_epoch": 25}  # half of a run's, to be affordable
 SIMULATED = {"n_places": 3000, "n_years": 20, "step_deg": 1.0}
 QUICK_SIMULATED = {"n_places": 60, "n_years": 6, "step_deg": 2.0}
-SIMULATED_TRAIN = {"n_steps": 1000, "steps_per_epoch": 100}  # of every network: places abound
+SIMULATED_TRAIN = {"n_steps": 2000, "steps_per_epoch": 200}  # of every network: places abound
 DIFFERENCE = ("site_median", "r2_difference")
 
 
@@ -165,7 +165,7 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 protocols=_protocols(data, target, options),
                 models=options.models or (QUICK_MODELS if options.quick else MODELS),
                 contexts=(*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",),
-                n_folds=2 if options.quick else 5,
+                n_folds=2 if options.quick or data.simulated else 5,
                 n_seeds=1 if options.quick else options.seeds,
                 model=config.model.model_dump(),
                 train=_train(config, data, quick=options.quick),

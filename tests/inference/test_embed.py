@@ -124,6 +124,7 @@ def test_members_of_two_targets_are_refused(world):
         world.embed(2011)
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_processes_embeds_the_same(world):
     alone = open_store(world.embed(2011)).load()
     apart = open_store(world.embed(2011, digest="e", engine="local:2")).load()

@@ -422,6 +422,7 @@ def test_drivers_of_other_cells_are_refused(world, tmp_path):
             world.predict(2012, cells=cells, store=tmp_path / "x.zarr")
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_processes_gives_the_same_bits(world, tmp_path):
     one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
     alone = world.predict(2012, years=[2011], store=one, daily=True)

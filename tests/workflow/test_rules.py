@@ -46,6 +46,7 @@ def test_the_demo_plans_every_stage_in_the_groups_of_the_cluster():
         assert stage in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_real_towers_need_no_map():
     folder = ROOT / "../shared/data/towers"
     if not folder.exists():
@@ -58,6 +59,7 @@ def test_the_real_towers_need_no_map():
     assert "pretrain" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
     if not (ROOT / "../shared/data/grids/biome4_climatology.nc").exists():
         pytest.skip("the real data are not here")
