@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -38,29 +38,38 @@ class Residuals:
 
     Parameters
     ----------
-    relative : (n,), (observed - predicted) / (predicted + offset)
-    cluster : (n,)
+    relative : (n,), (observed - predicted) / (predicted + offset), ascending
+    cluster : (n,) int, 0 or more
     """
 
     relative: np.ndarray
     cluster: np.ndarray
 
-    def without(self, cluster: int) -> "Residuals":
+    @classmethod
+    def of(cls, relative: np.ndarray, cluster: np.ndarray) -> Self:
+        """Residuals in any order, sorted once for all that leave a cluster out."""
+        order = np.argsort(relative)
+        return cls(relative[order], cluster[order])
+
+    @property
+    def n_clusters(self) -> int:
+        """How many clusters have a residual."""
+        return np.count_nonzero(np.bincount(self.cluster))
+
+    def without(self, cluster: int) -> Self:
         """Those of the other clusters."""
         kept = self.cluster != cluster
-        return Residuals(self.relative[kept], self.cluster[kept])
+        return type(self)(self.relative[kept], self.cluster[kept])
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """Quantiles with every cluster's residuals weighing the same, (level,)."""
-        _, index, counts = np.unique(self.cluster, return_inverse=True, return_counts=True)
-        order = np.argsort(self.relative)
-        weight = (1 / counts)[index][order] / counts.size
+        weight = 1 / np.bincount(self.cluster)[self.cluster] / self.n_clusters
         position = np.cumsum(weight) - weight / 2
-        return np.interp(levels, position, self.relative[order])
+        return np.interp(levels, position, self.relative)
 
     def interval(self, level: float) -> tuple[float, float]:
         """Central interval, widened for the number of clusters (see `calibrate`)."""
-        n = np.unique(self.cluster).size
+        n = self.n_clusters
         tail = max(0.0, (1 - level) / 2 * (n + 1) / n - 1 / n)
         low, high = self.quantiles(np.array([tail, 1 - tail]))
         return float(low), float(high)
@@ -212,7 +221,7 @@ def log_bias_spread(months: pd.DataFrame) -> float:
 
 def _residuals(months: pd.DataFrame, offset: float) -> Residuals:
     relative = (months["observed"] - months["predicted"]) / (months["predicted"] + offset)
-    return Residuals(relative.to_numpy(), months["cluster"].to_numpy())
+    return Residuals.of(relative.to_numpy(), months["cluster"].to_numpy())
 
 
 def _coverage(residuals: Residuals, level: float) -> float:

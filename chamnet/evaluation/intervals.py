@@ -38,13 +38,13 @@ class Intervals:
         offset = OFFSET_SHARE * float(windows.groupby("cluster")["predicted"].mean().mean())
         difference = windows["observed"] - windows["predicted"]
         relative = difference / (windows["predicted"] + offset)
-        return cls(Residuals(relative.to_numpy(), windows["cluster"].to_numpy()), offset)
+        return cls(Residuals.of(relative.to_numpy(), windows["cluster"].to_numpy()), offset)
 
     @property
     def levels(self) -> list[float]:
         """Levels that the number of clusters supports."""
-        n_clusters = np.unique(self.residuals.cluster).size
-        return [level for level in LEVELS if level <= 1 - 2 / (n_clusters + 1) + 1e-9]
+        highest = 1 - 2 / (self.residuals.n_clusters + 1) + 1e-9
+        return [level for level in LEVELS if level <= highest]
 
     def of(self, predicted: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the interval of a level; the shape and units of predicted."""

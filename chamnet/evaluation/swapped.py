@@ -34,8 +34,7 @@ def swap_histories(data: PlaceData, allowed: np.ndarray) -> tuple[PlaceData, np.
     """
     has_response, has_drivers = _measured_years(data), data.has_drivers
     donors = [
-        _choose_donor(has_response & has_drivers[p], data.cluster, p)
-        for p in range(data.n_places)
+        _choose_donor(has_response & has_drivers[p], data.cluster, p) for p in range(data.n_places)
     ]
     rows = data.windows.groupby("place").indices
     nothing = np.empty(0, dtype=int)

@@ -112,7 +112,7 @@ def test_monthly_windows_of_an_unknown_year_calibrate_too(tmp_path):
 
 def test_quantiles_weigh_clusters_alike():
     relative = np.concatenate([np.zeros(98), np.ones(2)])
-    residuals = Residuals(relative, np.repeat([0, 1], [98, 2]))
+    residuals = Residuals.of(relative, np.repeat([0, 1], [98, 2]))
     assert residuals.quantiles(np.array([0.3]))[0] == pytest.approx(0, abs=0.05)
     assert residuals.quantiles(np.array([0.8]))[0] == pytest.approx(1)
 
