@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import chi
+from scipy.special import gammaincinv
 
 from chamnet.constants import EARTH_RADIUS_M
 
@@ -62,7 +62,7 @@ def draw_bias_fields(
     sizes = [min(DRAWS_PER_BATCH, n_draws - i) for i in range(0, n_draws, DRAWS_PER_BATCH)]
     total = N_FREQUENCIES * len(sizes)
     stratum = (rng.permutation(total) + rng.random(total)) / total
-    radius = chi.ppf(stratum, 3) / length
+    radius = np.sqrt(2 * gammaincinv(1.5, stratum)) / length  # chi of three degrees of freedom
     direction = rng.normal(size=(total, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     frequency = (radius[:, None] * direction).reshape(len(sizes), N_FREQUENCIES, 3)

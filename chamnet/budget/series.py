@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from chamnet.provenance import write_text
 from chamnet.timeaxis import N_MONTHS
@@ -135,6 +134,8 @@ def fit_trend(annual: xr.DataArray, years: np.ndarray) -> dict[str, float]:
     is not small it is too narrow. ``members_*`` are the smallest and largest slope of single
     members and extents: what the choice of network and map makes of the same weather.
     """
+    from scipy import stats  # half a second to import, which every reader of totals would pay
+
     names = ("trend", "low", "high", "members_low", "members_high")
     found: dict[str, float] = {f"{name}_tg_yr2": np.nan for name in names}
     found |= {"n_years": len(years), "kendall_p": np.nan, "lag1_correlation": np.nan}

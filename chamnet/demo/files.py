@@ -1,5 +1,6 @@
 """Files of the demo world, in the layouts of the products that a user would bring."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from chamnet.grid import Grid
 
 SYNTHETIC = "SYNTHETIC: made by the chamnet demo world; not an observation, not a product"
 DAYS_PER_SHARD = 256
+LEAST_VALUES_PER_CHUNK = 8192
 
 # name in the store -> name of the weather, factor, units, what a value stands for
 ERA5_VARIABLES = {
@@ -42,8 +44,8 @@ ERA5_VARIABLES = {
 class Era5Writer:
     """Writes a daily store of ERA5's names, units and directions, a shard of days at a time.
 
-    Latitude descends, longitude runs from 0 to 360, a step is a chunk, and steps are grouped
-    into shards so that there are few files.
+    Latitude descends, longitude runs from 0 to 360, a step is a chunk (several where a map is
+    small), and steps are grouped into shards so that there are few files.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class Era5Writer:
                 name,
                 shape=shape,
                 dtype="float32",
-                chunks=(1, *grid.shape),
+                chunks=(days_per_chunk(math.prod(grid.shape)), *grid.shape),
                 shards=(DAYS_PER_SHARD, *grid.shape),
                 dimension_names=["valid_time", "latitude", "longitude"],
                 compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", typesize=4)],
@@ -129,6 +131,15 @@ class Era5Writer:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             zarr.consolidate_metadata(self._group.store)
+
+
+def days_per_chunk(n_cells: int) -> int:
+    """Days of a chunk, a power of two: one, as ARCO-ERA5 has it, unless a map is tiny.
+
+    A chunk costs as much to encode as thousands of values.
+    """
+    wanted = 1 << max(0, math.ceil(math.log2(LEAST_VALUES_PER_CHUNK / n_cells)))
+    return min(wanted, DAYS_PER_SHARD)
 
 
 def write_raster(

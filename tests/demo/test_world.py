@@ -45,7 +45,7 @@ def test_weather_has_the_layout_of_arco_era5(folder):
     assert units["total_precipitation"] == "m"
     assert units["surface_solar_radiation_downwards"] == "J m**-2"
     assert not any(bool(data[name].isnull().any()) for name in data.data_vars)
-    assert data["2m_temperature"].encoding["chunks"] == (1, 18, 36)
+    assert data["2m_temperature"].encoding["chunks"] == (16, 18, 36)
 
 
 def test_weather_lies_where_it_belongs(folder):

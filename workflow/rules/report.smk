@@ -1,13 +1,26 @@
 rule plot_budgets:
     input:
         csv="results/{run}/global_budget.csv",
+        netcdf="results/{run}/budget.nc",
     output:
-        picture=report(
+        budgets=report(
             "results/{run}/figures/budgets.png",
             caption="../report/budgets.rst",
             category="Figures",
         ),
-        vector="results/{run}/figures/budgets.pdf",
+        seasons=report(
+            "results/{run}/figures/seasons.png",
+            caption="../report/seasons.rst",
+            category="Figures",
+        ),
+        series=report(
+            "results/{run}/figures/series.png",
+            caption="../report/series.rst",
+            category="Figures",
+        ),
+        vectors=expand(
+            "results/{{run}}/figures/{name}.pdf", name=["budgets", "seasons", "series"]
+        ),
     log:
         "results/{run}/logs/plot_budgets.log",
     benchmark:
@@ -21,65 +34,9 @@ rule plot_budgets:
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.figures"),
     message:
-        "Drawing budgets beside the published ranges"
+        "Drawing budgets beside the published ranges, seasonal cycles and annual series"
     script:
         "../scripts/plot_budgets.py"
-
-
-rule plot_seasons:
-    input:
-        netcdf="results/{run}/budget.nc",
-    output:
-        picture=report(
-            "results/{run}/figures/seasons.png",
-            caption="../report/seasons.rst",
-            category="Figures",
-        ),
-        vector="results/{run}/figures/seasons.pdf",
-    log:
-        "results/{run}/logs/plot_seasons.log",
-    benchmark:
-        "results/{run}/benchmarks/plot_seasons.tsv"
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        mem_mb=600,
-        runtime=20,
-    params:
-        synthetic=options.run.synthetic,
-        code=digest_of_code("chamnet.report.figures"),
-    message:
-        "Drawing seasonal cycles"
-    script:
-        "../scripts/plot_seasons.py"
-
-
-rule plot_series:
-    input:
-        netcdf="results/{run}/budget.nc",
-    output:
-        picture=report(
-            "results/{run}/figures/series.png",
-            caption="../report/series.rst",
-            category="Figures",
-        ),
-        vector="results/{run}/figures/series.pdf",
-    log:
-        "results/{run}/logs/plot_series.log",
-    benchmark:
-        "results/{run}/benchmarks/plot_series.tsv"
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        mem_mb=600,
-        runtime=20,
-    params:
-        synthetic=options.run.synthetic,
-        code=digest_of_code("chamnet.report.figures"),
-    message:
-        "Drawing annual series"
-    script:
-        "../scripts/plot_series.py"
 
 
 rule plot_maps:
