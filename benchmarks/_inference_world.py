@@ -95,11 +95,16 @@ class Setting:
 
         device = batches.set_up_torch(device=self.options.device)
         cells = open_store(self.cells)
-        members = {
-            path.parent.name: batches.load_member(path, device=str(device))
-            for path in self.checkpoints
-        }
-        names = next(iter(members.values())).driver_names
+        members = batches.load_members(
+            self.checkpoints,
+            drivers=driver_names(),
+            attributes=cells["attribute"].values.tolist(),
+            mode=None,
+            n_context_years=len(YEARS) - 1,
+            device=device,
+            precision=self.options.precision,
+        )
+        names = driver_names()
         year = self.target_year
         inputs = Inputs(
             year=year,
@@ -116,7 +121,6 @@ class Setting:
             cells_per_batch=None,
             most=CELLS_PER_SHARD,
             device=device,
-            precision=self.options.precision,
             threads=self.options.threads,
         )
         return inputs, members, batcher

@@ -172,11 +172,10 @@ def measure_network(setting: Setting) -> dict:
         strict=True,
     )  # fmt: skip
     batches, device = list(batches) * N_TIMES, batcher.device.type
-    is_half = setting.options.precision == "bfloat16"
 
     def run_batch(batch: tuple[Any, ...]) -> None:
         x, a, e, s, mask = batch
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=is_half):
+        with torch.inference_mode():
             for m, member in enumerate(members.values()):
                 member.predict(x, a, e[:, m], s[:, m], mask)
 

@@ -145,7 +145,7 @@ class PredictConfig(Section):
         "bits depend on it",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the matrix products"
+        "float32", description="of the decoder's LSTM"
     )
     daily: bool = Field(False, description="also write daily ensemble mean and spread")
     device: Literal["auto", "cpu", "cuda"] = Field(

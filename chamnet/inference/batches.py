@@ -72,6 +72,7 @@ def load_members(
     mode: str | None,
     n_context_years: int,
     device: torch.device,
+    precision: str = "float32",
 ) -> dict[str, Member]:
     """Networks by member name, the name of the folder that each checkpoint is in.
 
@@ -82,6 +83,7 @@ def load_members(
     mode : context mode; None is unchecked
     n_context_years : earlier years they will be given
     device : where they go
+    precision : float32 or bfloat16, of the decoder's LSTM
 
     Raises
     ------
@@ -104,6 +106,7 @@ def load_members(
             raise CheckpointError(
                 f"{path}: trained for {_purpose(member)}, the first member for {_purpose(first)}"
             )
+        member.network.decoder.has_half_recurrence = precision == "bfloat16"
     return members
 
 
@@ -131,7 +134,6 @@ class Batcher:
         None takes what suits the device.
     most : rows that are ever there
     device : where the tensors go
-    precision : float32 or bfloat16, of the matrix products
     threads : of a CPU, a batch each; no bit depends on it
     """
 
@@ -141,12 +143,10 @@ class Batcher:
         cells_per_batch: int | None,
         most: int,
         device: torch.device,
-        precision: str,
         threads: int,
     ) -> None:
         self.cells_per_batch = min(cells_per_batch or CELLS_PER_BATCH[device.type], most)
         self.device = device
-        self.precision = precision
         self.threads = threads
         self.n_halvings = 0
 
@@ -221,11 +221,7 @@ class Batcher:
     def _run(
         self, function: Callable[..., tuple[torch.Tensor, ...]], rows: list[np.ndarray]
     ) -> list[np.ndarray]:
-        is_half = self.precision == "bfloat16"
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half),
-        ):
+        with torch.inference_mode():
             outputs = function(*map(self._to_device, rows))
         return [output.float().cpu().numpy() for output in outputs]
 

@@ -103,7 +103,6 @@ def embed_year(
         cells_per_batch=cells_per_batch,
         most=year.cells_per_shard,
         device=place,
-        precision="float32",
         threads=threads,
     )
     _write_embeddings(Embedding(year, members, batcher, StoreWriter(store, digest=digest)), engine)

@@ -63,7 +63,7 @@ def predict_year(
     mode : context mode; cells have no response
     cells_per_batch : cells of a forward pass; bits depend on it
         None takes what suits the device.
-    precision : float32 or bfloat16
+    precision : float32 or bfloat16, of the decoder's LSTM
     device : auto, cpu or cuda
     threads : of a CPU, a batch each; no bit depends on it
     daily : also write daily ensemble mean and spread
@@ -101,6 +101,7 @@ def predict_year(
         mode=mode,
         n_context_years=len(contexts) - 1,
         device=place,
+        precision=precision,
     )
     inputs = open_inputs(
         year=year,
@@ -115,12 +116,11 @@ def predict_year(
         cells_per_batch=cells_per_batch,
         most=inputs.drivers.cells_per_shard,
         device=place,
-        precision=precision,
         threads=threads,
     )
     writers = open_writers(store, digest=digest, daily=daily)
     shards = inputs.drivers.shards
-    work = Prediction(inputs, members, batcher, writers)
+    work = Prediction(inputs, members, batcher, writers, precision)
     with work.begun():
         if tile is None:
             work.run_all(shards, engine=engine)
@@ -141,12 +141,14 @@ class Prediction:
     members : networks by name
     batcher : runs them
     writers : of the stores, ``monthly`` and perhaps ``daily``
+    precision : of the members, for the manifest
     """
 
     inputs: Inputs
     members: Mapping[str, Member]
     batcher: Batcher
     writers: Mapping[str, StoreWriter]
+    precision: str
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -181,7 +183,7 @@ class Prediction:
         """What manifests tell beside what is found while computing."""
         contexts = self.inputs.contexts
         return {
-            "precision": self.batcher.precision,
+            "precision": self.precision,
             "n_context_years": len(contexts) - 1,
             "n_context_years_missing": sum(store is None for store in contexts),
         }

@@ -1,5 +1,6 @@
 """From the target year's weather, and what is known of the place, to its daily flux."""
 
+import contextlib
 import math
 
 import torch
@@ -62,7 +63,14 @@ class Decoder(nn.Module):
     n_hidden : width
     n_season : numbers of the seasonal summary, read again behind the LSTM; 0 for none
     dropout : of inputs and outputs
+
+    Attributes
+    ----------
+    has_half_recurrence : run the LSTM in bfloat16, and nothing else, since the numbers around
+        it take as long or longer so, and lose digits
     """
+
+    has_half_recurrence = False
 
     def __init__(self, *, n_inputs: int, n_hidden: int, n_season: int, dropout: float) -> None:
         super().__init__()
@@ -86,7 +94,8 @@ class Decoder(nn.Module):
         """
         features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
         state = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
-        states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
+        with self._precision(inputs.device):
+            states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
         states = apply_film(states, conditions.output_scale, conditions.output_shift)
         season = inputs[..., inputs.shape[-1] - self.n_season :]
         states = self.dropout(states)
@@ -94,6 +103,12 @@ class Decoder(nn.Module):
         raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
         return functional.softplus(raw) * level.unsqueeze(1), states
+
+    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager:
+        """Of the LSTM; what is set for the whole network unless bfloat16 is asked for here."""
+        if not self.has_half_recurrence:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
 
     def _to_number(self, states: Tensor, season: Tensor) -> Tensor:
         """``to_flux`` of both side by side, without laying them side by side in memory."""

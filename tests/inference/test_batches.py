@@ -18,7 +18,7 @@ from chamnet.provenance import read_json
 
 
 def make_batcher(**options):
-    settings = {"cells_per_batch": 4, "most": 512, "precision": "float32", "threads": 1}
+    settings = {"cells_per_batch": 4, "most": 512, "threads": 1}
     return Batcher(device=torch.device("cpu"), **(settings | options))
 
 
@@ -64,7 +64,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(error, caplog):
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", 64), ("cuda", 4096)])
 def test_the_batch_suits_the_device_and_is_no_larger_than_a_shard(device, expected):
-    options = {"cells_per_batch": None, "precision": "float32", "threads": 1}
+    options = {"cells_per_batch": None, "threads": 1}
     batchers = [Batcher(device=torch.device(device), most=n, **options) for n in (10_000, 7)]
     assert [batcher.cells_per_batch for batcher in batchers] == [expected, 7]
 
@@ -186,17 +186,6 @@ def test_a_halved_batch_is_recorded_in_the_manifest(tmp_path, monkeypatch):
     manifest = read_json(world.embed(2011))
     assert seen == [4, 2, 2]
     assert (manifest["cells_per_batch"], manifest["n_halvings"]) == (2, 1)
-
-
-def test_bfloat16_is_used_where_asked():
-    def multiply(rows):
-        return (rows @ rows.T,)
-
-    rows = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
-    full = make_batcher().map(multiply, rows)[0]
-    half = make_batcher(precision="bfloat16").map(multiply, rows)[0]
-    assert half.dtype == np.float32
-    assert 0 < np.abs(half - full).max() < 0.1 * np.abs(full).max()
 
 
 def test_torch_works_in_the_thread_that_calls_it(own_threads):

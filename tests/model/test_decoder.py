@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from chamnet.model.conditioning import MetaNetwork
+from chamnet.model.conditioning import MetaNetwork, NoConditioning
 from chamnet.model.decoder import Decoder, build_phase, upsample_season
 from chamnet.timeaxis import year_fraction
 
@@ -41,6 +41,21 @@ def test_the_flux_is_never_negative():
     assert flux.shape == (3, 50)
     assert states.shape == (3, 50, 6)
     assert (flux >= 0).all()
+
+
+def test_bfloat16_is_of_the_lstm_alone():
+    torch.manual_seed(0)
+    decoder = Decoder(n_inputs=5, n_hidden=16, n_season=2, dropout=0.0).eval()
+    inputs = torch.randn(3, 30, 5)
+    conditions = NoConditioning(n_inputs=5, n_hidden=16)(torch.zeros(3, 1))
+    full, states = decoder(inputs, conditions)
+    decoder.has_half_recurrence = True
+    half, rounded = decoder(inputs, conditions)
+    assert half.dtype == torch.float32
+    assert 0 < (half - full).abs().max() < 0.02 * full.max()
+    assert torch.equal(rounded, rounded.bfloat16().float())
+    assert not torch.equal(states, states.bfloat16().float())
+    assert not torch.equal(half, half.bfloat16().float())
 
 
 def test_later_weather_does_not_reach_earlier_fluxes():
