@@ -1,5 +1,12 @@
 """What tests of several folders share."""
 
+import os
+
+# Before numpy and torch are imported: one thread a test process. Threads of two processes that
+# share two cores wait for each other, and the suite takes half as long again.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 import pytest
 from factories_runs import Run
 
