@@ -64,7 +64,7 @@ def _prediction(config: Mapping[str, Any]) -> str:
         f", with a context of up to {predict.get('n_context_years', 0)} earlier years and {mode}"
     )
     precision = predict.get("precision")
-    return f"{text}; the LSTM in {precision}." if precision else f"{text}."
+    return f"{text}; the decoder's LSTM was computed in {precision}." if precision else f"{text}."
 
 
 def _integration(budget: pd.DataFrame) -> str:
