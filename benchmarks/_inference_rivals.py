@@ -62,15 +62,14 @@ def measure_apply_ufunc(setting: Setting) -> dict:
     """
     import xarray as xr
 
-    from chamnet.inference.engine import SHARDS_AT_ONCE
-
     inputs, members, batcher = setting.inputs()
     run_members = build_function(setting, members)
     n_cells = setting.options.n_rivals
-    data = inputs.drivers.data.isel(cell=slice(0, n_cells))
-    drivers = xr.concat([data[name] for name in inputs.drivers.names], "driver")
+    names, chunks = list(inputs.drivers.names), {"cell": CELLS_PER_SHARD}
+    data = inputs.drivers.data[names].chunk(chunks).isel(cell=slice(0, n_cells))
+    drivers = xr.concat([data[name] for name in names], "driver")
     contexts = (
-        xr.concat([store.chunk({"cell": CELLS_PER_SHARD}) for store in inputs.contexts], "year")
+        xr.concat([store.chunk(chunks) for store in inputs.contexts], "year")
         .chunk({"year": -1})
         .isel(cell=slice(0, n_cells))
     )
@@ -103,7 +102,7 @@ def measure_apply_ufunc(setting: Setting) -> dict:
     def run() -> None:
         import dask
 
-        with dask.config.set(scheduler="threads", num_workers=SHARDS_AT_ONCE):
+        with dask.config.set(scheduler="threads", num_workers=batcher.shards_at_once):
             flux.drop_vars(list(flux.coords)).to_zarr(store, mode="w", consolidated=False)
 
     return time_of(run) | {"work": data.sizes["cell"] * 366 * len(members)}

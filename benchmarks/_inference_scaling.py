@@ -69,7 +69,8 @@ def run_years(world: Setting, years: Sequence[int]) -> Iterator[int]:
 def measure_reference(setting: Setting) -> dict:
     """Every member on 4 years; seconds of the reference size by the line fitted to them.
 
-    On a CPU fewer cells are taken, and the line goes by cells too.
+    On a CPU fewer cells are taken, and the line goes by cells too. The drivers are left for the
+    other precision.
     """
     setting.inputs()  # imports are no part of it
     folder, options, years = setting.folder / "reference", vars(setting.options), REFERENCE_YEARS
@@ -81,7 +82,6 @@ def measure_reference(setting: Setting) -> dict:
     for _ in years:
         more = time_of(lambda: next(stages))
         seconds.append({clock: seconds[-1][clock] + more[clock] for clock in more})
-    shutil.rmtree(folder)
     times = REFERENCE["cells"] / n_cells * REFERENCE["members"] / options["n_members"]
     found = {"seconds": seconds, "cells": n_cells}
     for clock in seconds[0]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,22 @@ class Setting:
             device=device,
             threads=self.options.threads,
         )
+        if device.type == "cuda":
+            _load_libraries(inputs, members)
         return inputs, members, batcher
+
+
+def _load_libraries(inputs: Any, members: dict) -> None:
+    """Let CUDA load its libraries, seconds that a process pays once."""
+    import torch
+
+    drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
+    arrays = (drivers, attributes, context.embeddings[0], context.seasons[0], context.mask)
+    rows = [torch.from_numpy(array[:8]).cuda() for array in arrays]
+    for member in members.values():
+        member.encode_year(rows[0])
+        member.predict(*rows)
+    torch.cuda.synchronize()
 
 
 def make_world(setting: Setting) -> dict:
@@ -162,7 +178,7 @@ def driver_names() -> tuple[str, ...]:
 
 
 def write_drivers(manifest: Path, year: int, places: dict, cells_per_shard: int) -> None:
-    """Random drivers of one year, a shard at a time; what an earlier call wrote is left."""
+    """Random drivers of one year, shards side by side; what an earlier call wrote is left."""
     import dask.array
     import xarray as xr
 
@@ -170,7 +186,7 @@ def write_drivers(manifest: Path, year: int, places: dict, cells_per_shard: int)
     from chamnet.inference.shards import build_shards
     from chamnet.timeaxis import daily_time
 
-    random, names = np.random.default_rng(year), driver_names()
+    names = driver_names()
     times = daily_time(year).values
     n_cells = places["latitude"][1].size
     empty = dask.array.zeros((n_cells, times.size), dtype="float32", chunks=-1)
@@ -180,13 +196,18 @@ def write_drivers(manifest: Path, year: int, places: dict, cells_per_shard: int)
     writer = StoreWriter(manifest, digest="drivers")
     writer.begin(template, chunks={"cell": CELLS_PER_CHUNK}, shards={"cell": cells_per_shard})
     shards = build_shards(n_cells, cells_per_shard)
-    for shard in shards:
+
+    def write(shard: Any) -> None:
         if writer.is_written(shard.name):
-            continue
+            return
+        random = np.random.default_rng([year, shard.cells.start])
         shape = (shard.n_cells, times.size)
-        weather = {n: (("cell", "time"), random.normal(size=shape).astype("f4")) for n in names}
+        weather = {n: (("cell", "time"), random.standard_normal(shape, dtype="f4")) for n in names}
         at = {"cell": shard.cells, "time": slice(0, times.size)}
         writer.write(shard.name, xr.Dataset(weather), at=at)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(write, shards))
     writer.finish(regions=[shard.name for shard in shards])
 
 

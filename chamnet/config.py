@@ -145,7 +145,7 @@ class PredictConfig(Section):
         "bits depend on it",
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the decoder's LSTM"
+        "float32", description="of the decoder's LSTM on a CPU"
     )
     daily: bool = Field(False, description="also write daily ensemble mean and spread")
     device: Literal["auto", "cpu", "cuda"] = Field(

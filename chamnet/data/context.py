@@ -167,9 +167,9 @@ def read_contexts(stores: Sequence[xr.Dataset | None], cells: slice) -> ContextS
     for y, store in enumerate(stores):
         if store is None:
             continue
-        embedding = store["embedding"][:, cells].values
-        season = store["season"][:, cells].values
+        embeddings[:, :, y] = embedding = store["embedding"][:, cells].values
+        seasons[:, :, y] = season = store["season"][:, cells].values
         mask[:, y] = np.isfinite(embedding).all((0, 2)) & np.isfinite(season).all((0, 2, 3))
-        embeddings[:, :, y] = np.where(mask[None, :, y, None], embedding, 0)
-        seasons[:, :, y] = np.where(mask[None, :, y, None, None], season, 0)
+        embeddings[:, ~mask[:, y], y] = 0
+        seasons[:, ~mask[:, y], y] = 0
     return ContextShard(embeddings, seasons, mask)

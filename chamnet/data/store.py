@@ -95,7 +95,8 @@ class StoreWriter:
             encoding=encoding,
             zarr_format=3,
         )
-        write_json(self.parts / "begun.json", {"digest": self.digest, "shards": dict(shards)})
+        edges = {str(dim): [shards.get(dim, n), n] for dim, n in template.sizes.items()}
+        write_json(self.parts / "begun.json", {"digest": self.digest, "edges": edges})
 
     def _is_begun(self) -> bool:
         begun = self.parts / "begun.json"
@@ -126,8 +127,7 @@ class StoreWriter:
 
     def _write(self, name: str, region: xr.Dataset, *, at: Mapping[str, slice]) -> None:
         self._lock.give_sign_of_life()
-        sizes = xr.open_zarr(self.store, consolidated=False, chunks=None).sizes
-        self._check_aligned(at, sizes)
+        self._check_aligned(at)
         data = region.drop_vars(list(region.coords))  # written with the template
         data = _with_portable_strings(data)
         part = {dim: at[dim] for dim in at if dim in data.dims}
@@ -135,14 +135,14 @@ class StoreWriter:
         checksums = {str(v): _checksum(region[v].values) for v in region.data_vars}
         write_json(self.parts / f"region-{name}.json", checksums)
 
-    def _check_aligned(self, at: Mapping[str, slice], sizes: Mapping[str, int]) -> None:
-        shards = read_json(self.parts / "begun.json")["shards"]
+    def _check_aligned(self, at: Mapping[str, slice]) -> None:
+        edges = read_json(self.parts / "begun.json")["edges"]
         for dim, part in at.items():
-            edge = max(1, shards.get(dim, sizes[dim]))
-            if part.start % edge or (part.stop % edge and part.stop != sizes[dim]):
+            edge, size = edges[dim]
+            if part.start % max(1, edge) or (part.stop % max(1, edge) and part.stop != size):
                 raise StoreError(
                     f"{self.store}: region {dim} {part.start}:{part.stop} is not on edges of "
-                    f"shards of {edge} (size {sizes[dim]})"
+                    f"shards of {edge} (size {size})"
                 )
 
     def finish(self, *, regions: list[str], extra: Mapping[str, Any] | None = None) -> Path:

@@ -34,6 +34,7 @@ KEPT_BYTES = 512 * 1024**2
 # Shards that are computed at once by a process: a CPU's threads share one shard's batches; a GPU
 # takes the next shard's numbers on one stream while it computes on the other.
 N_TURNS = {"cpu": 1, "cuda": 2}
+SHARDS_AT_ONCE = {"cpu": 3, "cuda": 6}  # read, computed, written; a GPU waits for the reading
 _halving = threading.Lock()
 
 
@@ -83,7 +84,9 @@ def load_members(
     mode : context mode; None is unchecked
     n_context_years : earlier years they will be given
     device : where they go
-    precision : float32 or bfloat16, of the decoder's LSTM
+    precision : float32 or bfloat16, of the decoder's LSTM on a CPU
+        What is around it takes as long in bfloat16 and loses digits; a GPU's LSTM takes twice
+        as long as in float32, whose products are in TF32 there (docs/inference.md).
 
     Raises
     ------
@@ -106,7 +109,8 @@ def load_members(
             raise CheckpointError(
                 f"{path}: trained for {_purpose(member)}, the first member for {_purpose(first)}"
             )
-        member.network.decoder.has_half_recurrence = precision == "bfloat16"
+        if precision == "bfloat16" and device.type == "cpu":
+            member.network.decoder.recurrent.bfloat16()
     return members
 
 
@@ -153,6 +157,11 @@ class Batcher:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         set_up_torch(device=self.device.type)
+
+    @property
+    def shards_at_once(self) -> int:
+        """Shards that are best worked on side by side, those that are read and written too."""
+        return SHARDS_AT_ONCE[self.device.type]
 
     def note(self, **counts: int) -> dict[str, int]:
         """Counts of a shard, with the batch size that it was computed with."""

@@ -144,7 +144,8 @@ def _write_embeddings(work: Embedding, engine: str) -> None:
             n_left=sum(shard.n_cells for shard in waiting),
             n_days=year.data.sizes["time"],
         )
-        run_shards(work, waiting, engine=engine, progress=progress.add)
+        at_once = work.batcher.shards_at_once
+        run_shards(work, waiting, engine=engine, progress=progress.add, at_once=at_once)
         names = [shard.name for shard in year.shards]
         notes = read_notes(writer, names)
         if notes["n_cells_nan"]:

@@ -44,7 +44,12 @@ class Work(Protocol):
 
 
 def run_shards(
-    work: Work, shards: Sequence[Shard], *, engine: str, progress: Callable[[int], None]
+    work: Work,
+    shards: Sequence[Shard],
+    *,
+    engine: str,
+    progress: Callable[[int], None],
+    at_once: int = SHARDS_AT_ONCE,
 ) -> None:
     """Do the work of each shard once, a few at a time, in any order.
 
@@ -56,6 +61,7 @@ def run_shards(
     shards : those that are left to do
     engine : ``threads`` of this process, or the cluster that ``open_client`` opens
     progress : is told the cells of each shard that is done
+    at_once : shards that threads of this process work on
 
     Raises
     ------
@@ -65,13 +71,15 @@ def run_shards(
     if not shards:
         return
     if engine == "threads":
-        _run_in_threads(work, shards, progress)
+        _run_in_threads(work, shards, progress, at_once)
         return
     with open_client(engine) as client:
         _run_on_cluster(client, work, shards, progress)
 
 
-def _run_in_threads(work: Work, shards: Sequence[Shard], progress: Callable[[int], None]) -> None:
+def _run_in_threads(
+    work: Work, shards: Sequence[Shard], progress: Callable[[int], None], at_once: int
+) -> None:
     def run(shard: Shard) -> None:
         work.run(shard)
         progress(shard.n_cells)
@@ -80,7 +88,7 @@ def _run_in_threads(work: Work, shards: Sequence[Shard], progress: Callable[[int
     tasks = [  # dask begins with the last key
         do(shard, dask_key_name=f"shard-{len(shards) - i:06d}") for i, shard in enumerate(shards)
     ]
-    with ThreadPoolExecutor(SHARDS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         dask.compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
 
 

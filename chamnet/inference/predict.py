@@ -63,7 +63,7 @@ def predict_year(
     mode : context mode; cells have no response
     cells_per_batch : cells of a forward pass; bits depend on it
         None takes what suits the device.
-    precision : float32 or bfloat16, of the decoder's LSTM
+    precision : float32 or bfloat16, of the decoder's LSTM on a CPU
     device : auto, cpu or cuda
     threads : of a CPU, a batch each; no bit depends on it
     daily : also write daily ensemble mean and spread
@@ -169,7 +169,8 @@ class Prediction:
             n_left=sum(shard.n_cells for shard in waiting),
             n_days=self.inputs.drivers.data.sizes["time"],
         )
-        run_shards(self, waiting, engine=engine, progress=progress.add)
+        at_once = self.batcher.shards_at_once
+        run_shards(self, waiting, engine=engine, progress=progress.add, at_once=at_once)
 
     def run(self, shard: Shard) -> None:
         """Predict a shard's cells."""

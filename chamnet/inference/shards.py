@@ -1,4 +1,4 @@
-"""Shards of cells: one file of a store, one dask chunk a driver, read once and finished once."""
+"""Shards of cells: one file of a store a driver, read once and finished once."""
 
 import dataclasses
 import logging
@@ -37,7 +37,7 @@ class DriverYear:
 
     Attributes
     ----------
-    data : one variable a driver, (cell, time), a dask chunk a shard
+    data : one variable a driver, (cell, time), read when it is asked for
     names : drivers in the order that the network takes them
     shards : of the store
     cells_per_chunk : cells of an inner chunk
@@ -60,7 +60,7 @@ class DriverYear:
         part = self.data.isel(cell=shard.cells)
         values = np.empty((shard.n_cells, self.data.sizes["time"], len(self.names)), np.float32)
         for d, name in enumerate(self.names):
-            values[..., d] = part[name].data.compute(scheduler="synchronous")
+            values[..., d] = part[name].values
         return values
 
 
@@ -91,8 +91,6 @@ def open_driver_year(
     encoding = data[names[0]].encoding
     chunk = encoding["chunks"][0]
     size = (encoding.get("shards") or encoding["chunks"])[0]
-    chunks = {"cell": size, "time": -1}
-    data = data.assign({name: data[name].variable.chunk(chunks) for name in names})
     return DriverYear(data, tuple(names), build_shards(data.sizes["cell"], size), chunk, calendar)
 
 

@@ -1,6 +1,5 @@
 """From the target year's weather, and what is known of the place, to its daily flux."""
 
-import contextlib
 import math
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chamnet.model.conditioning import Conditions, apply_film
+from chamnet.model.recurrent import LSTM
 from chamnet.timeaxis import N_MONTHS
 
 N_PHASE = 2
@@ -63,18 +63,11 @@ class Decoder(nn.Module):
     n_hidden : width
     n_season : numbers of the seasonal summary, read again behind the LSTM; 0 for none
     dropout : of inputs and outputs
-
-    Attributes
-    ----------
-    has_half_recurrence : run the LSTM in bfloat16, and nothing else, since the numbers around
-        it take as long or longer so, and lose digits
     """
-
-    has_half_recurrence = False
 
     def __init__(self, *, n_inputs: int, n_hidden: int, n_season: int, dropout: float) -> None:
         super().__init__()
-        self.recurrent = nn.LSTM(n_inputs, n_hidden, batch_first=True)
+        self.recurrent = LSTM(n_inputs, n_hidden)
         self.dropout = nn.Dropout(dropout)
         self.to_flux = nn.Linear(n_hidden + n_season, 1)
         self.n_season = n_season
@@ -94,8 +87,7 @@ class Decoder(nn.Module):
         """
         features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
         state = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
-        with self._precision(inputs.device):
-            states = self.recurrent(self.dropout(features), _contiguous(state))[0]  # (B, T, H)
+        states = self.recurrent(self.dropout(features), state)[0]  # (B, T, H)
         states = apply_film(states, conditions.output_scale, conditions.output_shift)
         season = inputs[..., inputs.shape[-1] - self.n_season :]
         states = self.dropout(states)
@@ -104,17 +96,7 @@ class Decoder(nn.Module):
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
         return functional.softplus(raw) * level.unsqueeze(1), states
 
-    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager:
-        """Of the LSTM; what is set for the whole network unless bfloat16 is asked for here."""
-        if not self.has_half_recurrence:
-            return contextlib.nullcontext()
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-
     def _to_number(self, states: Tensor, season: Tensor) -> Tensor:
         """``to_flux`` of both side by side, without laying them side by side in memory."""
         for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
         return (states * for_states).sum(-1) + season @ for_season + self.to_flux.bias
-
-
-def _contiguous(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return state[0].contiguous(), state[1].contiguous()

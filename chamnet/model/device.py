@@ -1,6 +1,7 @@
 """Where tensors are computed, and the generators there."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -26,7 +27,19 @@ def choose_device(name: str, *, turn: int = 0) -> torch.device:
         raise InputError("device cuda: torch sees no GPU here, expected cpu or auto")
     if name == "cpu" or not n_gpus:
         return torch.device("cpu")
+    _repeat_bits()
     return torch.device("cuda", turn % n_gpus)
+
+
+def _repeat_bits() -> None:
+    """Choose kernels of CUDA that give the same bits each time: a run that goes on must.
+
+    The size of cuBLAS's workspace is one that its documentation names for that; it is read when
+    the first product is computed.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
+    torch.use_deterministic_algorithms(mode=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory each time
 
 
 @contextlib.contextmanager

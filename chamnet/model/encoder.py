@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from chamnet.model.recurrent import LSTM
 from chamnet.timeaxis import N_MONTHS
 
 N_CONTEXT_CHANNELS = 2  # beside the drivers: the response, and the share of days that have one
@@ -67,9 +68,7 @@ class YearEncoder(nn.Module):
         self, *, n_drivers: int, n_hidden: int, n_embedding: int, n_season: int, n_bins: int
     ) -> None:
         super().__init__()
-        self.recurrent = nn.LSTM(
-            n_drivers + N_CONTEXT_CHANNELS, n_hidden, batch_first=True, bidirectional=True
-        )
+        self.recurrent = LSTM(n_drivers + N_CONTEXT_CHANNELS, n_hidden, bidirectional=True)
         self.to_score = nn.Linear(2 * n_hidden, 1)
         self.to_embedding = nn.Linear(2 * n_hidden + N_CONTEXT_CHANNELS, n_embedding)
         self.to_season = nn.Linear(2 * n_hidden + N_CONTEXT_CHANNELS, n_season)

@@ -148,10 +148,7 @@ class Member(nn.Module):
                 "checkpoint was trained with model.year_level: false; its "
                 "context cannot be embedded year by year"
             )
-        pooled = self.pool_year(drivers, response)
-        is_there = torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device)
-        context = self.network.encode_years(pooled.unsqueeze(1), is_there)
-        return context.embeddings[:, 0], context.seasons[:, 0]
+        return self.network.year_encoder(self.pool_year(drivers, response))
 
     @torch.no_grad()
     def predict(
@@ -227,12 +224,12 @@ class Member(nn.Module):
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
         T = drivers.shape[1]
-        fraction = torch.tensor(year_fraction(T), dtype=torch.float32, device=drivers.device)
+        fraction = torch.tensor(year_fraction(T), dtype=torch.float32).unsqueeze(0)
         flux = self.network.decode(
             context,
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
-            fraction.unsqueeze(0),
+            fraction.to(drivers.device, non_blocking=True),  # a GPU is not waited for
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 

@@ -104,14 +104,19 @@ def _begin(network: CHAMNet, options: TrainConfig, seed: int) -> State:
         pct_start=max(RISING_SHARE, min(2 / total_steps, 1.0)),  # a rise takes a step at least
     )
     generator = torch.Generator().manual_seed(seed)
-    averaged = AveragedModel(network, avg_fn=_take_into_mean)
+    averaged = AveragedModel(network, multi_avg_fn=_take_into_mean)
+    for module in averaged.modules():
+        if isinstance(module, nn.RNNBase):
+            module.flatten_parameters()  # one piece of a GPU's memory, which copies are not
     return State(network, averaged, optimizer, schedule, generator)
 
 
-def _take_into_mean(mean: Tensor, weights: Tensor, n_averaged: Tensor | int) -> Tensor:
-    """Running mean, over fewer steps while there are few."""
+def _take_into_mean(
+    means: tuple[Tensor, ...], weights: tuple[Tensor, ...], n_averaged: Tensor | int
+) -> None:
+    """Move running means, over fewer steps while there are few."""
     n = int(n_averaged)
-    return mean.lerp(weights, 1 - min(AVERAGE_DECAY, n / (10 + n)))
+    torch._foreach_lerp_(means, weights, 1 - min(AVERAGE_DECAY, n / (10 + n)))
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

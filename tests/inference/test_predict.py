@@ -4,13 +4,13 @@ import errno
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import dask
 import numpy as np
 import pytest
 import torch
@@ -319,15 +319,19 @@ def test_years_keep_their_length(tmp_path, calendar):
     assert open_store(manifest)["time"].dt.month.values.tolist() == list(range(1, 13))
 
 
-def test_opening_does_not_compute(world):
-    def refuse(*args, **options):
-        raise AssertionError("computed")
-
+def test_opening_reads_no_weather_and_no_embeddings(world, tmp_path):
+    for name in ("drivers", "context"):
+        shutil.copytree(world.folder / name, tmp_path / name)
+    manifest = tmp_path / "drivers" / "2012.json"
+    for pattern in ("*/air_temperature/c/**/*", "**/embedding/c/**/*"):
+        for path in tmp_path.glob(f"*/{pattern}"):
+            if path.is_file():
+                path.write_bytes(b"torn" * 100)
+    year = open_driver_year(manifest, names=["air_temperature"])
     folder = context_folder(world.checkpoints)
-    with dask.config.set(scheduler=refuse):
-        year = open_driver_year(world.folder / "drivers" / "2012.json", names=["air_temperature"])
-        open_contexts([world.context(2012)], folder=folder, year=2012)
-    assert year.data["air_temperature"].chunks[0] == (4, 4, 2)
+    open_contexts([tmp_path / "context/emission/2012.json"], folder=folder, year=2012)
+    with pytest.raises(ValueError, match="checksum"):
+        year.read(year.shards[0])
 
 
 def test_another_target_year_is_refused(world, tmp_path):

@@ -49,7 +49,7 @@ def test_bfloat16_is_of_the_lstm_alone():
     inputs = torch.randn(3, 30, 5)
     conditions = NoConditioning(n_inputs=5, n_hidden=16)(torch.zeros(3, 1))
     full, states = decoder(inputs, conditions)
-    decoder.has_half_recurrence = True
+    decoder.recurrent.bfloat16()
     half, rounded = decoder(inputs, conditions)
     assert half.dtype == torch.float32
     assert 0 < (half - full).abs().max() < 0.02 * full.max()

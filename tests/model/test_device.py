@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -5,6 +7,15 @@ from chamnet.errors import InputError
 from chamnet.model.device import choose_device, seed_torch
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    """What a GPU sets for the whole process is put back."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
 
 
 def pretend_gpus(monkeypatch, n_gpus):
@@ -29,6 +40,16 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch):
     pretend_gpus(monkeypatch, 0)
     with pytest.raises(InputError, match="device cuda: torch sees no GPU here"):
         choose_device("cuda")
+
+
+def test_a_gpu_repeats_its_bits_and_a_cpu_is_left_alone(monkeypatch):
+    pretend_gpus(monkeypatch, 1)
+    choose_device("cpu")
+    assert not torch.are_deterministic_algorithms_enabled()
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    choose_device("auto")
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2"
 
 
 def test_torch_draws_by_the_seed_within_and_as_before_behind():

@@ -14,6 +14,7 @@ from torch.nn import functional
 from chamnet.config import ModelConfig
 from chamnet.model.decoder import N_PHASE, build_phase
 from chamnet.model.encoder import N_CONTEXT_CHANNELS, monthly_weights, response_to_network
+from chamnet.model.recurrent import LSTM
 
 LONGEST_YEAR = 366
 DAYS_PER_YEAR = 365
@@ -125,9 +126,9 @@ class DailyNetwork(nn.Module, abc.ABC):
         return flux, flux.new_zeros(*year_mask.shape, 0)
 
 
-def remember(recurrent: nn.LSTM) -> nn.LSTM:
-    """The LSTM with the bias of its forget gate at 3, so that it begins by remembering."""
-    n_hidden = recurrent.hidden_size
+def build_lstm(n_inputs: int, n_hidden: int) -> LSTM:
+    """An LSTM with the bias of its forget gate at 3, so that it begins by remembering."""
+    recurrent = LSTM(n_inputs, n_hidden)
     with torch.no_grad():
         recurrent.bias_hh_l0[n_hidden : 2 * n_hidden] = FORGET_BIAS
     return recurrent

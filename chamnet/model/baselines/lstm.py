@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from chamnet.model.baselines.daily import DailyNetwork, Days, remember
+from chamnet.model.baselines.daily import DailyNetwork, Days, build_lstm
 
 
 class LSTM(DailyNetwork):
@@ -24,7 +24,7 @@ class LSTM(DailyNetwork):
         super().__init__(
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )
-        self.recurrent = remember(nn.LSTM(self.n_features, n_hidden, batch_first=True))
+        self.recurrent = build_lstm(self.n_features, n_hidden)
         self.dropout = nn.Dropout(dropout)
         self.to_flux = nn.Linear(n_hidden, 1)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from chamnet.model.baselines.daily import DailyNetwork, Days, remember
+from chamnet.model.baselines.daily import DailyNetwork, Days, build_lstm
 from chamnet.model.decoder import upsample_season
 
 
@@ -28,7 +28,7 @@ class LSTMHistory(DailyNetwork):
             n_drivers=n_drivers, n_attributes=n_attributes, n_hidden=n_hidden, dropout=dropout
         )
         n_inputs = self.n_features + 2 * self.n_season
-        self.recurrent = remember(nn.LSTM(n_inputs, n_hidden, batch_first=True))
+        self.recurrent = build_lstm(n_inputs, n_hidden)
         self.dropout = nn.Dropout(dropout)
         self.to_flux = nn.Linear(n_hidden, 1)
 
