@@ -8,6 +8,7 @@ from factories_evaluation import make_place_data
 
 from chamnet import metrics
 from chamnet.data.windows import build_window_means
+from chamnet.model.baselines import forest
 from chamnet.model.baselines.class_month import ClassMonth
 from chamnet.model.baselines.climatology import (
     Climatology,
@@ -168,6 +169,16 @@ def test_a_forest_predicts_nothing_without_drivers():
     flux = Forest(n_trees=4).fit(data).predict(dataclasses.replace(data, drivers=missing))
     assert np.isnan(flux[1, 1]).all()
     assert np.isfinite(flux[0, 1]).all()
+
+
+@pytest.mark.parametrize(("most", "drawn"), [(40, 40), (10**6, None)])
+def test_a_tree_draws_no_more_windows_than_it_may(monkeypatch, most, drawn):
+    monkeypatch.setattr(forest, "MOST_WINDOWS", most)
+    data, _ = make_place_data()
+    train, test = split_last_year(data)
+    fitted = Forest(n_trees=8).fit(train)
+    assert fitted._forest.max_samples == drawn
+    assert np.isfinite(build_window_means(fitted.predict(test), test)).all()
 
 
 def test_a_forest_must_be_fitted_first():

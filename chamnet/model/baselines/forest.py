@@ -16,6 +16,7 @@ from chamnet.timeaxis import year_fraction
 logger = logging.getLogger(__name__)
 
 LAGS_DAYS = (1, 7, 30, 90)
+MOST_WINDOWS = 100_000  # of a tree; more are drawn from, where a simulator has a million
 
 
 class Forest:
@@ -61,6 +62,7 @@ class Forest:
             n_estimators=self.n_trees,
             min_samples_leaf=self.min_leaf,
             max_features=self.feature_share,
+            max_samples=MOST_WINDOWS if flux.size > MOST_WINDOWS else None,
             n_jobs=self.threads,
             random_state=seed,
         )
