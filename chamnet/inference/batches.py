@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from chamnet.errors import CheckpointError
+from chamnet.inference.engine import SHARDS_AT_ONCE
 from chamnet.model.checkpoint import load_member
 from chamnet.model.device import choose_device
 from chamnet.model.member import Member
@@ -34,7 +35,7 @@ KEPT_BYTES = 512 * 1024**2
 # Shards that are computed at once by a process: a CPU's threads share one shard's batches; a GPU
 # takes the next shard's numbers on one stream while it computes on the other.
 N_TURNS = {"cpu": 1, "cuda": 2}
-SHARDS_AT_ONCE = {"cpu": 3, "cuda": 6}  # read, computed, written; a GPU waits for the reading
+N_SHARDS = {"cpu": SHARDS_AT_ONCE, "cuda": 2 * SHARDS_AT_ONCE}  # a GPU waits for the reading
 _halving = threading.Lock()
 
 
@@ -161,7 +162,7 @@ class Batcher:
     @property
     def shards_at_once(self) -> int:
         """Shards that are best worked on side by side, those that are read and written too."""
-        return SHARDS_AT_ONCE[self.device.type]
+        return N_SHARDS[self.device.type]
 
     def note(self, **counts: int) -> dict[str, int]:
         """Counts of a shard, with the batch size that it was computed with."""

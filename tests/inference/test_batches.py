@@ -62,11 +62,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on(error, caplog):
     assert "going on with batches of 2 cells" in caplog.text
 
 
-@pytest.mark.parametrize(("device", "expected"), [("cpu", 64), ("cuda", 4096)])
-def test_the_batch_suits_the_device_and_is_no_larger_than_a_shard(device, expected):
+@pytest.mark.parametrize(("device", "expected", "shards"), [("cpu", 64, 3), ("cuda", 4096, 6)])
+def test_the_batch_suits_the_device_and_is_no_larger_than_a_shard(device, expected, shards):
     options = {"cells_per_batch": None, "threads": 1}
     batchers = [Batcher(device=torch.device(device), most=n, **options) for n in (10_000, 7)]
     assert [batcher.cells_per_batch for batcher in batchers] == [expected, 7]
+    assert [batcher.shards_at_once for batcher in batchers] == [shards, shards]
 
 
 def test_two_shards_that_fail_at_one_size_halve_it_once():

@@ -52,12 +52,14 @@ def test_every_shard_is_done_once_and_told(n_shards):
     assert told == [2] * n_shards
 
 
-def test_few_shards_are_worked_on_at_once_and_in_their_order():
+@pytest.mark.parametrize("at_once", [1, SHARDS_AT_ONCE, 6])
+def test_few_shards_are_worked_on_at_once_and_in_their_order(at_once):
     work = Recorder()
-    run_shards(work, build_shards(120, 2), engine="threads", progress=lambda n: None)
-    assert work.most <= SHARDS_AT_ONCE
+    shards = build_shards(120, 2)
+    run_shards(work, shards, engine="threads", progress=lambda n: None, at_once=at_once)
+    assert work.most <= at_once
     places = {name: i for i, name in enumerate(work.done)}
-    assert max(abs(int(name) - i) for name, i in places.items()) <= SHARDS_AT_ONCE
+    assert max(abs(int(name) - i) for name, i in places.items()) <= at_once
 
 
 def test_reading_goes_on_while_another_shard_is_computed():
