@@ -173,6 +173,24 @@ with writer.locked():
 """
 
 
+def test_a_small_store_that_two_jobs_write_at_once_keeps_what_the_first_began(
+    tmp_path, monkeypatch
+):
+    data, store = make_fluxes(), tmp_path / "x.zarr"
+    first, begin = StoreWriter(store, digest="a"), StoreWriter.begin
+    with first.locked():
+        first.begin(data.chunk(), chunks={}, shards={})
+
+        def begin_after_the_first_wrote(writer, *arguments, **options):
+            first.write("all", data, at={"cell": slice(0, N_CELLS), "time": slice(0, 3)})
+            begin(writer, *arguments, **options)
+
+        monkeypatch.setattr(StoreWriter, "begin", begin_after_the_first_wrote)
+        manifest = write_store(data, store, digest="a")
+        assert first.finish(regions=["all"]) == manifest
+    xr.testing.assert_identical(open_store(manifest).load(), data)
+
+
 def test_imi_defect_killed_job_half_way_leaves_nothing_that_looks_finished(tmp_path):
     here = os.path.dirname(__file__)
     job = subprocess.Popen(
