@@ -21,6 +21,11 @@ STAGES = {  # what is taken away so that a run goes on from this stage
 }
 
 
+def _heed_interrupts():
+    """Take Ctrl-C also where the shell that began the tests, in the background, ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclasses.dataclass(frozen=True)
 class Ended:
     """How a call of Snakemake ended: exit status, what it said, wall time in seconds."""
@@ -57,6 +62,7 @@ class Run:
             stderr=subprocess.STDOUT,
             cwd=self.folder,
             start_new_session=True,
+            preexec_fn=_heed_interrupts,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
         process.said, process.began = said, time.monotonic()
