@@ -120,7 +120,8 @@ def predict_year(
     )
     writers = open_writers(store, digest=digest, daily=daily)
     shards = inputs.drivers.shards
-    work = Prediction(inputs, members, batcher, writers, precision)
+    used = precision if place.type == "cpu" else "float32"
+    work = Prediction(inputs, members, batcher, writers, used)
     with work.begun():
         if tile is None:
             work.run_all(shards, engine=engine)
