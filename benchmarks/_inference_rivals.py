@@ -32,9 +32,9 @@ def measure_loop(setting: Setting) -> dict:
 
     inputs, members, batcher = setting.inputs()
     drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
+    read = (np.stack(drivers, -1), attributes, context.embeddings, context.seasons, context.mask)
     x, a, e, s, mask = (
-        torch.from_numpy(np.ascontiguousarray(array)).to(batcher.device)
-        for array in (drivers, attributes, context.embeddings, context.seasons, context.mask)
+        torch.from_numpy(np.ascontiguousarray(array)).to(batcher.device) for array in read
     )
     lengths = month_lengths(setting.target_year)
     n_cells, n_threads = setting.options.n_loop, setting.options.threads
@@ -173,8 +173,9 @@ def measure_forest(setting: Setting) -> dict:
     inputs, _, _ = setting.inputs()
     drivers, attributes, _ = inputs.read(inputs.drivers.shards[0])
     n_cells = setting.options.n_forest
-    repeated = np.repeat(attributes[:, None], drivers.shape[1], axis=1)
-    days = np.concatenate([drivers, repeated], axis=-1)
+    weather = np.stack(drivers, -1)
+    repeated = np.repeat(attributes[:, None], weather.shape[1], axis=1)
+    days = np.concatenate([weather, repeated], axis=-1)
     random = np.random.default_rng(0)
     train = random.integers(days[..., 0].size, size=4000)
     rows = days.reshape(-1, days.shape[-1])

@@ -50,6 +50,8 @@ def build_ratios(speed: dict[tuple[str, str], float]) -> list[dict]:
     """The pipeline against the other ways."""
     rows = []
     for precision, loop, forest in (("float32", 3, 25), ("bfloat16", 8, 50)):
+        if ("pipeline", precision) not in speed:  # of a GPU
+            continue
         a = speed["pipeline", precision]
         for figure, other, aim in (
             ("loop over cells", speed["loop", "float32"], loop),
@@ -67,11 +69,12 @@ def build_ratios(speed: dict[tuple[str, str], float]) -> list[dict]:
 
 def build_limits(found: dict[tuple[str, str], dict], *, clock: str) -> list[dict]:
     """Errors of bfloat16, growth with cells and years, and what the machine could do at best."""
-    error, floor, runs = found["error", "float32"], found["floor", "float32"], scaling_of(found)
-    rows = [
-        build_row("bfloat16: relative L2 error of fluxes", error["l2"], "1", at_most=1e-2),
-        build_row("bfloat16: largest error of a budget", error["budget"], "1", at_most=1e-3),
-    ]
+    floor, runs, rows = found["floor", "float32"], scaling_of(found), []
+    if error := found.get(("error", "float32")):
+        rows = [
+            build_row("bfloat16: relative L2 error of fluxes", error["l2"], "1", at_most=1e-2),
+            build_row("bfloat16: largest error of a budget", error["budget"], "1", at_most=1e-3),
+        ]
     for size, names in (
         ("n_cells", ["1x cells", "4x cells", "16x cells"]),
         ("n_years", ["1x cells", "2 years", "4 years", "8 years"]),
@@ -93,6 +96,8 @@ def build_reference(
     """The reference size, by the line through 4 years, and the network's share of the floor."""
     rows, floor = [], found["floor", "float32"]
     for precision in PRECISIONS:
+        if ("reference", precision) not in found:
+            continue
         seconds = found["reference", precision][clock]
         n_cells = found["reference", precision]["cells"]
         name = f"reference size, {precision}: from 4 years of {n_cells} cells by the fitted line"

@@ -120,7 +120,8 @@ def _operations_of_a_day(setting: Setting) -> tuple[float, float]:
 
     inputs, members, _ = setting.inputs()
     drivers, attributes, _ = inputs.read(inputs.drivers.shards[0])
-    x, a = torch.from_numpy(drivers[:8].copy()), torch.from_numpy(attributes[:8])
+    x = torch.from_numpy(np.stack([driver[:8] for driver in drivers], -1))
+    a = torch.from_numpy(attributes[:8])
     member = next(iter(members.values())).cpu()
     embedding, season = member.encode_year(x)
     context = (embedding[:, None], season[:, None], torch.ones(len(x), 1, dtype=torch.bool))

@@ -134,7 +134,8 @@ def _load_libraries(inputs: Any, members: dict) -> None:
     import torch
 
     drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
-    arrays = (drivers, attributes, context.embeddings[0], context.seasons[0], context.mask)
+    weather = np.stack(drivers, -1)
+    arrays = (weather, attributes, context.embeddings[0], context.seasons[0], context.mask)
     rows = [torch.from_numpy(array[:8]).cuda() for array in arrays]
     for member in members.values():
         member.encode_year(rows[0])

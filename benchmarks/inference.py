@@ -85,7 +85,7 @@ def run_parts(options: argparse.Namespace, sizes: dict[str, int]) -> dict | None
     setting += [f"--{name}={getattr(options, name)}" for name in ("threads", "clock", "device")]
     setting += [f"--{name.replace('_', '-')}={size}" for name, size in sizes.items()]
     turns, began = {}, time.monotonic()
-    for part, precision, turn in plan_parts(options.rounds):
+    for part, precision, turn in plan_parts(options.rounds, device=options.device):
         name = "_".join([part.replace(" ", "_"), precision, str(turn), *map(str, sizes.values())])
         kept = WORK / f"{name}.json"
         if not kept.exists():
@@ -105,11 +105,17 @@ def run_parts(options: argparse.Namespace, sizes: dict[str, int]) -> dict | None
     }
 
 
-def plan_parts(rounds: int) -> Iterator[tuple[str, str, int]]:
-    """Part, precision and turn of each run: all parts once, then what is compared again."""
+def plan_parts(rounds: int, *, device: str) -> Iterator[tuple[str, str, int]]:
+    """Part, precision and turn of each run: all parts once, then what is compared again.
+
+    A GPU has one precision (docs/inference.md).
+    """
+    both = PRECISIONS if device == "cpu" else PRECISIONS[:1]
     for turn in range(rounds):
         for part in COMPARED if turn else PARTS:
-            for precision in PRECISIONS if part in HAVE_PRECISION else PRECISIONS[:1]:
+            if part == "error" and len(both) == 1:
+                continue
+            for precision in both if part in HAVE_PRECISION else PRECISIONS[:1]:
                 yield part, precision, turn
 
 
@@ -167,7 +173,7 @@ def measure_network(setting: Setting) -> dict:
             torch.from_numpy(np.ascontiguousarray(x)).to(batcher.device).split(
                 batcher.cells_per_batch
             )
-            for x in (drivers, attributes, e, s, context.mask)
+            for x in (np.stack(drivers, -1), attributes, e, s, context.mask)
         ),
         strict=True,
     )  # fmt: skip
@@ -193,7 +199,7 @@ def measure_disk(setting: Setting) -> dict:
     from chamnet.inference import ensemble, predict
 
     def give_zeros(inputs: Any, data: Any, members: dict, batcher: Any, *, daily: bool) -> Any:
-        zeros = np.zeros((len(data[0]), len(members), 12), np.float32)
+        zeros = np.zeros((len(data[1]), len(members), 12), np.float32)
         return ensemble.build_regions((zeros,)), 0
 
     setting.inputs()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from chamnet.data.store import manifest_path, open_store
+from chamnet.data.store import load_together, manifest_path, open_store
 from chamnet.errors import CheckpointError, StoreError
 from chamnet.provenance import digest_of_file, digest_of_values, read_json, write_json
 from chamnet.timeaxis import N_MONTHS
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 N_DIGITS = 8
 HIGHEST_FLOAT16 = float(np.finfo(np.float16).max)
+EXPONENT = np.uint16(0x7C00)  # bits of float16 that are all set in NaN and infinity alone
 
 
 def context_folder(checkpoints: Sequence[str | os.PathLike]) -> str:
@@ -159,17 +160,31 @@ def read_contexts(stores: Sequence[xr.Dataset | None], cells: slice) -> ContextS
     stores : as ``open_contexts`` gives them
     cells : whole shards
     """
-    last = stores[-1].isel(cell=cells)
-    shape = last["embedding"].shape
-    embeddings = np.zeros((*shape[:2], len(stores), shape[2]), np.float16)
-    seasons = np.zeros((*shape[:2], len(stores), *last["season"].shape[2:]), np.float16)
-    mask = np.zeros((shape[1], len(stores)), bool)
-    for y, store in enumerate(stores):
-        if store is None:
-            continue
-        embeddings[:, :, y] = embedding = store["embedding"][:, cells].values
-        seasons[:, :, y] = season = store["season"][:, cells].values
-        mask[:, y] = np.isfinite(embedding).all((0, 2)) & np.isfinite(season).all((0, 2, 3))
+    there = [y for y, store in enumerate(stores) if store is not None]
+    parts = load_together(*(_part(stores[y], cells) for y in there))
+    n_members, n_cells, n_embedding = parts[-1]["embedding"].shape
+    embeddings = np.empty((n_members, n_cells, len(stores), n_embedding), np.float16)
+    seasons = np.empty((*embeddings.shape[:3], *parts[-1]["season"].shape[2:]), np.float16)
+    mask = np.zeros((n_cells, len(stores)), bool)
+    for y, part in zip(there, parts, strict=True):
+        embeddings[:, :, y] = embedding = part["embedding"].values
+        seasons[:, :, y] = season = part["season"].values
+        mask[:, y] = _are_finite(embedding) & _are_finite(season)
+    for y in range(len(stores)):
         embeddings[:, ~mask[:, y], y] = 0
         seasons[:, ~mask[:, y], y] = 0
     return ContextShard(embeddings, seasons, mask)
+
+
+def _part(store: xr.Dataset, cells: slice) -> xr.Dataset:
+    """What is read of a store: numbers of cells, no coordinates."""
+    return store[["embedding", "season"]].drop_vars(list(store.coords)).isel(cell=cells)
+
+
+def _are_finite(values: np.ndarray) -> np.ndarray:
+    """Cells (cell,) of (member, cell, ...), float16, of which every number is finite.
+
+    By bits, since numpy has no quick ``isfinite`` of half precision.
+    """
+    finite = (values.view(np.uint16) & EXPONENT) != EXPONENT
+    return finite.reshape(*values.shape[:2], -1).all(axis=(0, 2))

@@ -6,6 +6,7 @@ job that was killed goes on where it stopped. Regions are whole shards: two writ
 touch one file, and a rewrite gives the same bytes.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import itertools
@@ -24,6 +25,10 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from chamnet.data.locks import StoreLock
 from chamnet.errors import StoreError
 from chamnet.provenance import digest_of_values, environment, read_json, write_json
+
+# zarrs reads a shard's chunks side by side without Python; it would write them in any order,
+# and the same numbers must be the same bytes.
+READING = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
 
 
 def manifest_path(store: str | os.PathLike) -> Path:
@@ -129,9 +134,14 @@ class StoreWriter:
         self._lock.give_sign_of_life()
         self._check_aligned(at)
         data = region.drop_vars(list(region.coords))  # written with the template
-        data = _with_portable_strings(data)
-        part = {dim: at[dim] for dim in at if dim in data.dims}
-        data.to_zarr(self.store, region=part, consolidated=False)
+        store = zarr.open_group(self.store, mode="r+", use_consolidated=False)
+        plain = [v for v in data.data_vars if _is_plain(data[v], store[str(v)])]
+        for v in plain:
+            store[str(v)][tuple(at[str(dim)] for dim in data[v].dims)] = data[v].values
+        data = _with_portable_strings(data.drop_vars(plain))
+        if data.data_vars:
+            part = {dim: at[dim] for dim in at if dim in data.dims}
+            data.to_zarr(self.store, region=part, consolidated=False)
         checksums = {str(v): _checksum(region[v].values) for v in region.data_vars}
         write_json(self.parts / f"region-{name}.json", checksums)
 
@@ -217,9 +227,29 @@ def open_store(manifest: str | os.PathLike, *, chunks: Any = None) -> xr.Dataset
     store = path.parent / read_json(path).get("store", path.with_suffix(".zarr").name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        data = xr.open_zarr(store, chunks=chunks, decode_coords="all")
+        with zarr.config.set(READING):
+            data = xr.open_zarr(store, chunks=chunks, decode_coords="all")
     names = [name for name in data.variables if data[name].dtype.kind == "T"]
     return data.assign({name: (data[name].dims, _fixed_strings(data[name])) for name in names})
+
+
+def load_together(*data: xr.Dataset) -> list[xr.Dataset]:
+    """Data sets in memory, the variables of all of them read side by side.
+
+    Parameters
+    ----------
+    data : of ``open_store`` with ``chunks=None``, or parts of it
+
+    Raises
+    ------
+    RuntimeError
+        In a thread that runs an event loop.
+    """
+
+    async def load() -> list[xr.Dataset]:
+        return await asyncio.gather(*(part.load_async() for part in data))
+
+    return asyncio.run(load())
 
 
 def find_damage(manifest: str | os.PathLike) -> list[str]:
@@ -283,6 +313,11 @@ def _fixed_strings(array: xr.DataArray) -> np.ndarray:
 
 def _round_up(size: int, step: int) -> int:
     return -(-size // step) * step
+
+
+def _is_plain(variable: xr.DataArray, array: zarr.Array) -> bool:
+    """Whether numbers are stored as they are: zarr alone then writes them, in half the time."""
+    return variable.dtype.kind in "fiu" and variable.dtype == array.dtype
 
 
 def _checksum(values: np.ndarray) -> str:

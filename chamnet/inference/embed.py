@@ -20,6 +20,7 @@ from chamnet.data.context import (
 from chamnet.data.store import StoreWriter, open_store
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.inference.engine import Progress, run_shards
+from chamnet.inference.ensemble import are_finite
 from chamnet.inference.inputs import read_attribute_names, read_names
 from chamnet.inference.shards import (
     DriverYear,
@@ -135,8 +136,8 @@ def _write_embeddings(work: Embedding, engine: str) -> None:
         n_season=any_member.n_season,
     )
     with writer.locked():
-        size = {"cell": year.cells_per_shard}
-        writer.begin(template, chunks=size, shards=size)
+        chunk, size = {"cell": year.cells_per_chunk}, {"cell": year.cells_per_shard}
+        writer.begin(template, chunks=chunk, shards=size)
         waiting = [shard for shard in year.shards if not writer.is_written(shard.name)]
         progress = Progress(
             f"embed_year {writer.store.stem}",
@@ -157,17 +158,18 @@ def _write_embeddings(work: Embedding, engine: str) -> None:
 
 
 def _embed(
-    drivers: np.ndarray, members: Mapping[str, Member], batcher: Batcher
+    drivers: Sequence[np.ndarray], members: Mapping[str, Member], batcher: Batcher
 ) -> tuple[xr.Dataset, int]:
-    """Context of cells (cell, time, driver), and how many of them are NaN."""
+    """Context of cells, from drivers (cell, time) each, and how many of them are NaN."""
 
-    def encode(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = [member.encode_year(rows) for member in members.values()]
+    def encode(*rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        weather = torch.stack(rows, dim=-1)  # B, T, D
+        pairs = [member.encode_year(weather) for member in members.values()]
         embeddings, seasons = zip(*pairs, strict=True)
         return torch.stack(embeddings, 1), torch.stack(seasons, 1)
 
-    embedding, season = batcher.map(encode, drivers)
-    is_nan = ~np.isfinite(drivers).all((1, 2))
+    embedding, season = batcher.map(encode, *drivers)
+    is_nan = ~are_finite(*drivers)
     embedding[is_nan], season[is_nan] = np.nan, np.nan
     region = xr.Dataset(
         {

@@ -15,7 +15,7 @@ from chamnet.timeaxis import month_lengths
 
 def predict_cells(
     inputs: Inputs,
-    data: tuple[np.ndarray, np.ndarray, ContextShard],
+    data: tuple[list[np.ndarray], np.ndarray, ContextShard],
     members: Mapping[str, Member],
     batcher: Batcher,
     *,
@@ -40,15 +40,16 @@ def predict_cells(
     lengths = month_lengths(inputs.year, calendar=inputs.drivers.calendar)
 
     def predict(
-        drivers: torch.Tensor,
         attributes: torch.Tensor,
         embeddings: torch.Tensor,
         seasons: torch.Tensor,
         mask: torch.Tensor,
+        *drivers: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
+        weather = torch.stack(drivers, dim=-1)  # B, T, D
         fluxes = [
             member.predict(
-                drivers,
+                weather,
                 attributes,
                 embeddings[:, m],
                 seasons[:, m],
@@ -65,15 +66,13 @@ def predict_cells(
 
     outputs = batcher.map(
         predict,
-        drivers,
         attributes,
         context.embeddings.swapaxes(0, 1),  # float32 a batch at a time, in the member
         context.seasons.swapaxes(0, 1),
         context.mask,
+        *drivers,
     )
-    is_nan = ~(
-        np.isfinite(drivers).all((1, 2)) & np.isfinite(attributes).all(1) & context.mask[:, -1]
-    )
+    is_nan = ~(are_finite(*drivers, attributes) & context.mask[:, -1])
     for output in outputs:
         output[is_nan] = np.nan
     return build_regions(outputs), int(is_nan.sum())
@@ -89,6 +88,12 @@ def mean_by_month(flux: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
     """
     months = torch.split(flux.double(), lengths.tolist(), dim=-1)
     return torch.stack([month.mean(-1) for month in months], dim=-1)
+
+
+def are_finite(*arrays: np.ndarray) -> np.ndarray:
+    """Cells (cell,) of which every number of every array (cell, ...) is finite."""
+    rows = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
+    return np.logical_and.reduce(rows)
 
 
 def _spread(flux: torch.Tensor) -> torch.Tensor:

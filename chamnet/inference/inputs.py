@@ -36,8 +36,8 @@ class Inputs:
     mean_factor: float | None
     contexts: list[xr.Dataset | None]
 
-    def read(self, shard: Shard) -> tuple[np.ndarray, np.ndarray, ContextShard]:
-        """Drivers, attributes and contexts of a shard's cells."""
+    def read(self, shard: Shard) -> tuple[list[np.ndarray], np.ndarray, ContextShard]:
+        """Drivers (cell, time) each, attributes and contexts of a shard's cells."""
         return (
             self.drivers.read(shard),
             self.attributes[shard.cells],

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from chamnet.data.drivers import require_drivers
-from chamnet.data.store import StoreWriter, manifest_path, open_store
+from chamnet.data.store import StoreWriter, load_together, manifest_path, open_store
 from chamnet.errors import GridError
 from chamnet.provenance import read_json, write_json
 from chamnet.timeaxis import check_daily_axis
@@ -55,13 +55,11 @@ class DriverYear:
         """Cells of a shard, the last one aside."""
         return self.shards[0].n_cells
 
-    def read(self, shard: Shard) -> np.ndarray:
-        """Drivers of a shard, (cell, time, driver), float32, CF units."""
-        part = self.data.isel(cell=shard.cells)
-        values = np.empty((shard.n_cells, self.data.sizes["time"], len(self.names)), np.float32)
-        for d, name in enumerate(self.names):
-            values[..., d] = part[name].values
-        return values
+    def read(self, shard: Shard) -> list[np.ndarray]:
+        """Drivers of a shard, (cell, time) each, float32, CF units."""
+        bare = self.data[list(self.names)].drop_vars(list(self.data.coords))
+        [part] = load_together(bare.isel(cell=shard.cells))
+        return [part[name].values for name in self.names]
 
 
 def open_driver_year(
