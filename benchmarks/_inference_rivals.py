@@ -30,6 +30,7 @@ def measure_loop(setting: Setting) -> dict:
     from chamnet.inference.ensemble import mean_by_month
     from chamnet.timeaxis import month_lengths
 
+    setting.prepare()
     inputs, members, batcher = setting.inputs()
     drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
     read = (np.stack(drivers, -1), attributes, context.embeddings, context.seasons, context.mask)
@@ -60,6 +61,20 @@ def measure_apply_ufunc(setting: Setting) -> dict:
 
     As many threads of dask, and batches at work at once, as the pipeline has.
     """
+    import dask
+
+    def run() -> None:
+        flux, batcher = build_lazy_flux(setting)
+        with dask.config.set(scheduler="threads", num_workers=batcher.shards_at_once):
+            store = setting.folder / "fluxes" / "apply_ufunc.zarr"
+            flux.to_zarr(store, mode="w", consolidated=False)
+
+    setting.prepare()
+    return time_of(run) | {"work": setting.options.n_rivals * 366 * setting.options.n_members}
+
+
+def build_lazy_flux(setting: Setting) -> tuple[Any, Any]:
+    """Fluxes by xarray.apply_ufunc, not computed, and the batcher that will run in it."""
     import xarray as xr
 
     inputs, members, batcher = setting.inputs()
@@ -96,16 +111,7 @@ def measure_apply_ufunc(setting: Setting) -> dict:
         dask_gufunc_kwargs={"output_sizes": {"months": 12}},
         output_dtypes=[np.float32],
     ).to_dataset(name="flux")
-    store = setting.folder / "fluxes" / "apply_ufunc.zarr"
-    setting.forget()
-
-    def run() -> None:
-        import dask
-
-        with dask.config.set(scheduler="threads", num_workers=batcher.shards_at_once):
-            flux.drop_vars(list(flux.coords)).to_zarr(store, mode="w", consolidated=False)
-
-    return time_of(run) | {"work": data.sizes["cell"] * 366 * len(members)}
+    return flux.drop_vars(list(flux.coords)), batcher
 
 
 def measure_xbatcher(setting: Setting) -> dict:
@@ -116,23 +122,14 @@ def measure_xbatcher(setting: Setting) -> dict:
     import xarray as xr
     import xbatcher
 
-    inputs, members, batcher = setting.inputs()
-    run_members = build_function(setting, members)
-    names = list(inputs.drivers.names)
-    contexts = xr.concat(inputs.contexts, "year")[["embedding", "season"]]
-    data = xr.merge([inputs.drivers.data[names].drop_vars(["latitude", "longitude"]), contexts],
-                    compat="override", join="override")  # fmt: skip
-    data = data.drop_vars([name for name in data.coords if name != "time"])
-    data["attributes"] = (("cell", "attribute"), inputs.attributes)
-    data = data.isel(cell=slice(0, setting.options.n_rivals))
-    store = setting.folder / "fluxes" / "xbatcher.zarr"
-    setting.forget()
-
     def run() -> None:
+        inputs, members, batcher = setting.inputs()
+        run_members = build_function(setting, members)
+        data = merge_inputs(inputs).isel(cell=slice(0, setting.options.n_rivals))
         parts = []
         sizes = dict(data.sizes) | {"cell": min(CELLS_PER_SHARD, data.sizes["cell"])}
         for batch in xbatcher.BatchGenerator(data, input_dims=sizes, preload_batch=True):
-            drivers = np.stack([batch[name].values for name in names], -1)
+            drivers = np.stack([batch[name].values for name in inputs.drivers.names], -1)
             context = (
                 batch["embedding"].transpose("cell", "member", "year", ...).values,
                 batch["season"].transpose("cell", "member", "year", ...).values,
@@ -140,10 +137,25 @@ def measure_xbatcher(setting: Setting) -> dict:
             arrays = (drivers, batch["attributes"].values, *context)
             parts.append(batcher.map(run_members, *map(np.ascontiguousarray, arrays))[0])
         flux = xr.Dataset({"flux": (("cell", "member", "month"), np.concatenate(parts))})
+        store = setting.folder / "fluxes" / "xbatcher.zarr"
         flux.to_zarr(store, mode="w", consolidated=False)
 
-    n_cells = data.sizes["cell"] // CELLS_PER_SHARD * CELLS_PER_SHARD  # whole batches only
-    return time_of(run) | {"work": n_cells * 366 * len(members)}
+    setting.prepare()
+    n_cells = setting.options.n_rivals // CELLS_PER_SHARD * CELLS_PER_SHARD  # whole batches only
+    return time_of(run) | {"work": n_cells * 366 * setting.options.n_members}
+
+
+def merge_inputs(inputs: Any) -> Any:
+    """Drivers, contexts and attributes as one lazy data set."""
+    import xarray as xr
+
+    names = list(inputs.drivers.names)
+    contexts = xr.concat(inputs.contexts, "year")[["embedding", "season"]]
+    data = xr.merge([inputs.drivers.data[names].drop_vars(["latitude", "longitude"]), contexts],
+                    compat="override", join="override")  # fmt: skip
+    data = data.drop_vars([name for name in data.coords if name != "time"])
+    data["attributes"] = (("cell", "attribute"), inputs.attributes)
+    return data
 
 
 def build_function(setting: Setting, members: dict) -> Callable:

@@ -72,7 +72,7 @@ def measure_reference(setting: Setting) -> dict:
     On a CPU fewer cells are taken, and the line goes by cells too. The drivers are left for the
     other precision.
     """
-    setting.inputs()  # imports are no part of it
+    setting.prepare()
     folder, options, years = setting.folder / "reference", vars(setting.options), REFERENCE_YEARS
     n_cells = min(options["n_cells"], MOST_REFERENCE_CELLS[options["device"]])
     world = Setting(argparse.Namespace(**(options | {"folder": folder, "n_cells": n_cells})))

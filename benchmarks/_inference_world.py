@@ -87,6 +87,19 @@ class Setting:
             threads=self.options.threads,
         )
 
+    def prepare(self) -> None:
+        """Import what reads, computes and writes, CUDA's libraries too: paid once a process."""
+        import xarray as xr
+
+        from chamnet.data.store import write_store
+
+        nothing = xr.Dataset({"nothing": ("cell", np.zeros(1, np.float32))})
+        write_store(nothing, self.folder / "nothing.zarr", digest=f"{time.time_ns()}")
+        inputs, members, batcher = self.inputs()
+        if batcher.device.type == "cuda":
+            _load_libraries(inputs, members)
+        self.forget()
+
     def inputs(self) -> tuple[Any, dict, Any]:
         """What predict_year reads, opened; the members; a batcher."""
         from chamnet.data.context import context_folder, open_contexts
@@ -124,13 +137,10 @@ class Setting:
             device=device,
             threads=self.options.threads,
         )
-        if device.type == "cuda":
-            _load_libraries(inputs, members)
         return inputs, members, batcher
 
 
 def _load_libraries(inputs: Any, members: dict) -> None:
-    """Let CUDA load its libraries, seconds that a process pays once."""
     import torch
 
     drivers, attributes, context = inputs.read(inputs.drivers.shards[0])

@@ -147,15 +147,13 @@ def read_options() -> argparse.Namespace:
 def measure_pipeline(setting: Setting) -> dict:
     """(a) predict_year, from disk to disk."""
     store = setting.folder / "fluxes" / f"{setting.options.precision}.zarr"
-    setting.inputs()  # imports are no part of it
-    setting.forget()
+    setting.prepare()
     return time_of(lambda: setting.predict(store)) | {"work": setting.n_member_cell_days}
 
 
 def measure_embedding(setting: Setting) -> dict:
     """embed_year, from disk to disk."""
-    setting.inputs()
-    setting.forget()
+    setting.prepare()
     seconds = time_of(lambda: setting.embed(YEARS[0], digest=f"again {time.time_ns()}"))
     return seconds | {"work": setting.options.n_cells * 365 * setting.options.n_members}
 
@@ -164,6 +162,7 @@ def measure_network(setting: Setting) -> dict:
     """(b) The members on batches of one shard that is in memory, no monthly means."""
     import torch
 
+    setting.prepare()
     inputs, members, batcher = setting.inputs()
     shard = inputs.drivers.shards[0]
     drivers, attributes, context = inputs.read(shard)
@@ -202,8 +201,7 @@ def measure_disk(setting: Setting) -> dict:
         zeros = np.zeros((len(data[1]), len(members), 12), np.float32)
         return ensemble.build_regions((zeros,)), 0
 
-    setting.inputs()
-    setting.forget()
+    setting.prepare()
     predict.predict_cells = give_zeros
     seconds = time_of(lambda: setting.predict(setting.folder / "fluxes" / "zeros.zarr"))
     return seconds | {"work": setting.n_member_cell_days}
