@@ -11,7 +11,6 @@ import itertools
 import logging
 import os
 import queue
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +36,6 @@ KEPT_BYTES = 512 * 1024**2
 # takes the next shard's numbers on one stream while it computes on the other.
 N_TURNS = {"cpu": 1, "cuda": 2}
 N_SHARDS = {"cpu": SHARDS_AT_ONCE, "cuda": 2 * SHARDS_AT_ONCE}  # a GPU waits for the reading
-SWITCH_INTERVAL_S = 5e-4  # a thread that starts kernels asks for the interpreter after each one
 _halving = threading.Lock()
 
 
@@ -51,10 +49,7 @@ def set_up_torch(*, device: str) -> torch.device:
     torch.set_num_threads(1)
     with contextlib.suppress(RuntimeError):  # set once a process; a second call is refused
         torch.set_num_interop_threads(1)
-    place = choose_device(device)
-    if place.type == "cuda":
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return place
+    return choose_device(device)
 
 
 @functools.cache
