@@ -21,6 +21,9 @@ class Setting:
     """A generated world: its files, sizes and stages."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        from chamnet.inference.batches import set_up_torch
+
+        set_up_torch(device=options.device)  # first of all, as jobs do: memory is kept by then
         self.folder = Path(options.folder)
         self.options = options
         self.checkpoints = [
