@@ -139,6 +139,7 @@ class Setting:
             most=CELLS_PER_SHARD,
             device=device,
             threads=self.options.threads,
+            precision=self.options.precision if device.type == "cpu" else "float32",
         )
         return inputs, members, batcher
 

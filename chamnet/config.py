@@ -141,8 +141,8 @@ class PredictConfig(Section):
     cells_per_batch: int | None = Field(
         None,
         ge=1,
-        description="cells a forward pass takes; None: 64 on a CPU, 4096 on a GPU; "
-        "bits depend on it",
+        description="cells a forward pass takes; None: 64 on a CPU, 128 in bfloat16, 4096 on a "
+        "GPU; bits depend on it",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the decoder's LSTM on a CPU"

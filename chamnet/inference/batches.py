@@ -28,7 +28,11 @@ from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 
-CELLS_PER_BATCH = {"cpu": 64, "cuda": 4096}  # 64 fit a processor's cache
+CELLS_PER_BATCH = {  # what fits a processor's cache
+    ("cpu", "float32"): 64,
+    ("cpu", "bfloat16"): 128,
+    ("cuda", "float32"): 4096,
+}
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc, malloc.h
 LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
 KEPT_BYTES = 512 * 1024**2
@@ -136,10 +140,11 @@ class Batcher:
     Parameters
     ----------
     cells_per_batch : rows of a forward pass; halved for good when memory runs out
-        None takes what suits the device.
+        None takes what suits the device and the precision.
     most : rows that are ever there
     device : where the tensors go
     threads : of a CPU, a batch each; no bit depends on it
+    precision : of the networks
     """
 
     def __init__(
@@ -149,8 +154,10 @@ class Batcher:
         most: int,
         device: torch.device,
         threads: int,
+        precision: str = "float32",
     ) -> None:
-        self.cells_per_batch = min(cells_per_batch or CELLS_PER_BATCH[device.type], most)
+        suits = CELLS_PER_BATCH[device.type, precision]
+        self.cells_per_batch = min(cells_per_batch or suits, most)
         self.device = device
         self.threads = threads
         self.n_halvings = 0

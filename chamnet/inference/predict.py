@@ -62,7 +62,7 @@ def predict_year(
     calibration : its ``mean_factor`` replaces the members' own; None keeps theirs
     mode : context mode; cells have no response
     cells_per_batch : cells of a forward pass; bits depend on it
-        None takes what suits the device.
+        None takes what suits device and precision.
     precision : float32 or bfloat16, of the decoder's LSTM on a CPU
     device : auto, cpu or cuda
     threads : of a CPU, a batch each; no bit depends on it
@@ -112,15 +112,16 @@ def predict_year(
         calibration=calibration,
         member=next(iter(members.values())),
     )
+    used = precision if place.type == "cpu" else "float32"
     batcher = Batcher(
         cells_per_batch=cells_per_batch,
         most=inputs.drivers.cells_per_shard,
         device=place,
         threads=threads,
+        precision=used,
     )
     writers = open_writers(store, digest=digest, daily=daily)
     shards = inputs.drivers.shards
-    used = precision if place.type == "cpu" else "float32"
     work = Prediction(inputs, members, batcher, writers, used)
     with work.begun():
         if tile is None:

@@ -72,7 +72,9 @@ class Decoder(nn.Module):
         self.to_flux = nn.Linear(n_hidden + n_season, 1)
         self.n_season = n_season
 
-    def forward(self, inputs: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, inputs: Tensor, conditions: Conditions, *, needs_states: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """Flux of each day over the flux scale, never negative, and the states it is read from.
 
         Parameters
@@ -80,23 +82,34 @@ class Decoder(nn.Module):
         inputs : (B, T, I)
             The last ``n_season`` are the seasonal summary.
         conditions : of each place
+        needs_states : False is quicker once trained, and gives None for the states
 
         Returns
         -------
         (B, T), (B, T, H)
         """
         features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
-        state = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
-        states = self.recurrent(self.dropout(features), state)[0]  # (B, T, H)
-        states = apply_film(states, conditions.output_scale, conditions.output_shift)
+        first = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
+        states = self.recurrent(self.dropout(features), first)[0]  # (B, T, H)
+        for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
+        if needs_states or self.training:
+            states = apply_film(states, conditions.output_scale, conditions.output_shift)
+            states = self.dropout(states)
+            read = (states * for_states).sum(-1)  # (B, T)
+        else:
+            states, read = None, _read_film(states, conditions, for_states)
+        # ``to_flux`` of states and season side by side, without laying them so in memory
         season = inputs[..., inputs.shape[-1] - self.n_season :]
-        states = self.dropout(states)
-        raw = self._to_number(states, season)  # (B, T)
+        raw = read + season @ for_season + self.to_flux.bias
         raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
         return functional.softplus(raw) * level.unsqueeze(1), states
 
-    def _to_number(self, states: Tensor, season: Tensor) -> Tensor:
-        """``to_flux`` of both side by side, without laying them side by side in memory."""
-        for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
-        return (states * for_states).sum(-1) + season @ for_season + self.to_flux.bias
+
+def _read_film(states: Tensor, conditions: Conditions, weight: Tensor) -> Tensor:
+    """Weighted sum of states behind FiLM, which acts on the weights (H,) in their place.
+
+    (h (1 + g) + b) w = h ((1 + g) w) + b w: one pass less over the states, (B, T, H) to (B, T).
+    """
+    scaled = (1 + conditions.output_scale) * weight  # (B, H)
+    return (states * scaled.unsqueeze(1)).sum(-1) + (conditions.output_shift @ weight).unsqueeze(1)

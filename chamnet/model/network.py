@@ -144,9 +144,10 @@ class CHAMNet(nn.Module):
         parts.extend(self._weather_and_season(season, drivers, fraction))
         inputs = torch.cat(parts, dim=-1)
         response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
-        has_response = bool(coverage.any())  # here, where a GPU has little to finish first
-        flux, states = self.decoder(inputs, self.meta_network(condition))
-        if self.anchor is None or not has_response:
+        # asked here, where a GPU has little to finish first
+        has_base = self.anchor is not None and bool(coverage.any())
+        flux, states = self.decoder(inputs, self.meta_network(condition), needs_states=has_base)
+        if not has_base:
             return flux
         return self.anchor(flux, states, response.float(), coverage.float(), fraction)
 
