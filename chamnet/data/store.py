@@ -13,7 +13,7 @@ import itertools
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,11 +245,11 @@ def load_together(*data: xr.Dataset) -> list[xr.Dataset]:
     RuntimeError
         In a thread that runs an event loop.
     """
+    return asyncio.run(_load_together(data))
 
-    async def load() -> list[xr.Dataset]:
-        return await asyncio.gather(*(part.load_async() for part in data))
 
-    return asyncio.run(load())
+async def _load_together(data: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    return await asyncio.gather(*(part.load_async() for part in data))
 
 
 def find_damage(manifest: str | os.PathLike) -> list[str]:
