@@ -124,7 +124,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes")
     parser.add_argument("--cells", type=int, help="cells, whole shards of 2048")
-    parser.add_argument("--rivals", type=int, help="cells of (e) and (f), the first of all")
+    parser.add_argument("--rivals", type=int, help="cells of (e) and (f); all")
     parser.add_argument("--seconds", type=float, default=np.inf, help="begin no part after so many")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=cores, help="of each way; all cores")
