@@ -239,11 +239,7 @@ def load_together(*data: xr.Dataset) -> list[xr.Dataset]:
     Parameters
     ----------
     data : of ``open_store`` with ``chunks=None``, or parts of it
-
-    Raises
-    ------
-    RuntimeError
-        In a thread that runs an event loop.
+        Not in a thread that runs an event loop, which asyncio refuses.
     """
     return asyncio.run(_load_together(data))
 

@@ -28,8 +28,8 @@ from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 
-CELLS_PER_BATCH = {  # what fits a processor's cache
-    ("cpu", "float32"): 64,
+CELLS_PER_BATCH = {
+    ("cpu", "float32"): 64,  # what fits a processor's cache
     ("cpu", "bfloat16"): 128,
     ("cuda", "float32"): 4096,
 }

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from chamnet.data.store import StoreWriter, manifest_path, open_store, write_store
+from chamnet.data.store import (
+    StoreWriter,
+    load_together,
+    manifest_path,
+    open_store,
+    write_store,
+)
 from chamnet.errors import StoreError
 from chamnet.provenance import read_json
 
@@ -238,3 +244,14 @@ def test_imi_defect_error_flag_on_success_a_finished_store_leaves_no_marker(tmp_
     data = xr.Dataset({"flux": ("cell", np.zeros(4, np.float32))})
     write_store(data, tmp_path / "flux.zarr", digest="a")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flux.json", "flux.zarr"]
+
+
+def test_parts_of_stores_are_read_together(tmp_path):
+    stores = []
+    for i in range(2):
+        data = xr.Dataset({"x": ("cell", np.arange(6.0) + i), "n": ("cell", np.arange(6))})
+        stores.append(open_store(write_store(data, tmp_path / f"{i}.zarr", digest="d")))
+    first, second = load_together(stores[0].isel(cell=slice(2, 5)), stores[1])
+    assert first["x"].values.tolist() == [2, 3, 4]
+    assert first["n"].values.tolist() == [2, 3, 4]
+    assert second["x"].values.tolist() == [1, 2, 3, 4, 5, 6]
