@@ -62,8 +62,17 @@ DIFFERENCE = ("site_median", "r2_difference")
 class Data:
     """One set of observations: where they come from, and what is held out of them."""
 
-    def __init__(self, name: str, *, config: str, synthetic: bool, simulated: bool = False) -> None:
-        self.name, self.synthetic, self.simulated = name, synthetic, simulated
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: str,
+        synthetic: bool,
+        simulated: bool = False,
+        pretrained: bool = False,
+    ) -> None:
+        self.name, self.synthetic = name, synthetic
+        self.simulated, self.pretrained = simulated, pretrained
         self.paths = [ROOT / "config/config.yaml", *([ROOT / config] if config else [])]
 
     def read_options(self) -> Config:
@@ -81,8 +90,14 @@ class Data:
         """Manifest of the observations, made where they are not there yet."""
         if self.simulated:
             return self._simulate(target, quick=quick)
-        options = self.read_options()
-        manifest = f"results/{options.run.name}/observations/{target}.json"
+        return self._make(f"observations/{target}.json")
+
+    def build_prior(self, target: str) -> dict[str, str] | None:
+        """Manifest of simulated places to pretrain on, made where they are not there yet."""
+        return {target: self._make(f"prior/{target}_places.json")} if self.pretrained else None
+
+    def _make(self, product: str) -> str:
+        manifest = f"results/{self.read_options().run.name}/{product}"
         command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
         command += ["--resources", "mem_mb=3800", "--configfile", *map(str, self.paths)]
         subprocess.run([*command, "--", manifest], cwd=ROOT, check=True)
@@ -107,6 +122,7 @@ DATA = {
         Data("towers", config="config/fluxnet_ch4.yaml", synthetic=False),
         Data("simulated", config="", synthetic=True, simulated=True),
         Data("demo", config="", synthetic=True),
+        Data("demo_pretrained", config="", synthetic=True, pretrained=True),
         Data("uptake", config="config/smud.yaml", synthetic=False),
     )
 }
@@ -138,7 +154,7 @@ def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="repeats of every fit")
     parser.add_argument("--quick", action="store_true", help="few models, short training")
-    parser.add_argument("--only", nargs="+", choices=list(DATA), default=list(DATA))
+    parser.add_argument("--only", nargs="+", choices=list(DATA), help="some of the data")
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), help="some of them")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
     parser.add_argument("--ablations", nargs="*", choices=list(ABLATIONS), help="some of them")
@@ -146,7 +162,10 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="fits side by side")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="trials a network")
     parser.add_argument("--speed", action="store_true", help="time training alone")
-    return parser.parse_args()
+    options = parser.parse_args()
+    everything = [name for name, data in DATA.items() if not (options.quick and data.pretrained)]
+    options.only = options.only or everything
+    return options
 
 
 def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
@@ -154,7 +173,7 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
     data = QUICK_DEMO if options.quick and name == "demo" else DATA[name]
     config = data.read_options()
     tables = []
-    for target in config.run.targets if name == "demo" else [_target(name)]:
+    for target in config.run.targets if name.startswith("demo") else [_target(name)]:
         folder = RESULTS / ("quick" if options.quick else "full") / f"{name}_{target}"
         tables.append(
             cross_validate(
@@ -175,6 +194,8 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 variants={name: ABLATIONS[name] for name in _ablations(options)},
                 n_variant_seeds=options.ablation_seeds,
                 swap_history=target == "emission",
+                prior=data.build_prior(target),
+                pretrain=config.pretrain.model_dump(),
             )
         )
     rows = pd.concat(tables, ignore_index=True)

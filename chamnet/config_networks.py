@@ -129,6 +129,11 @@ class SkillConfig(Section):
     swap_history: bool = Field(
         False, description="score CHAM-net also with another place's history, which must hurt"
     )
+    pretrained: bool = Field(
+        True,
+        description="networks begin pretrained, as those of the maps do, where pretrain.n_steps "
+        "is above 0; the forest learns from the simulated places too",
+    )
     contexts: list[Mode] = Field(
         ["rolling", "few_shot", "zero_shot"], min_length=1, description="context modes scored"
     )

@@ -19,8 +19,9 @@ import pandas as pd
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import CHAMNET, MODELS, SWAPPED, WITH_CLASS, Fit, run_fit
-from chamnet.evaluation.learned import NETWORKS
+from chamnet.evaluation.fits import MODELS, SWAPPED, Fit, run_fit
+from chamnet.evaluation.learned import CHAMNET, NETWORKS, WITH_CLASS
+from chamnet.evaluation.pretrained import run_pretraining
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
 from chamnet.evaluation.skill_figures import (
@@ -55,6 +56,8 @@ def cross_validate(
     variants: Mapping[str, Mapping[str, Any]] | None = None,
     swap_history: bool = False,
     n_variant_seeds: int | None = None,
+    prior: Mapping[str, str | os.PathLike] | None = None,
+    pretrain: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Scores of every model, protocol and context; writes skill.csv last.
 
@@ -81,6 +84,9 @@ def cross_validate(
     swap_history : whether CHAM-net is also scored with the history of another place, as
         ``chamnet:swapped_history``
     n_variant_seeds : repeats of a variant's fits, the first of ``n_seeds``; None: as many
+    prior : manifest of simulated places of each target, on which every network is pretrained
+        and from which the forest learns too; None: all begin anew
+    pretrain : what of ``train`` is another while pretraining
 
     Returns
     -------
@@ -91,7 +97,7 @@ def cross_validate(
     ConfigError
         If a protocol leaves nothing to score, such as later years of observations without a
         year, or has no context among those asked for; if a model or a variant's option is
-        unknown.
+        unknown; if CHAM-net with the class should begin pretrained.
     """
     fits = list(
         _plan_fits(
@@ -102,7 +108,9 @@ def cross_validate(
             n_folds=n_folds,
             seeds=range(seed, seed + n_seeds),
             n_variant_seeds=n_seeds if n_variant_seeds is None else n_variant_seeds,
-            options={"model": dict(model), "train": dict(train), "n_members": n_members},
+            options={"model": dict(model), "train": dict(train), "n_members": n_members}
+            | ({"pretrain": dict(pretrain or {})} if prior else {}),
+            prior=prior or {},
             variants=variants or {},
             swap_history=swap_history,
         )
@@ -134,11 +142,10 @@ def _plan_fits(
     options: Mapping[str, Any],
     variants: Mapping[str, Mapping[str, Any]],
     swap_history: bool,
+    prior: Mapping[str, str | os.PathLike],
 ) -> Iterator[Fit]:
     """Every fit, the long ones first so that processes end together."""
-    unknown = sorted(set(models) - set(MODELS))
-    if unknown:
-        raise ConfigError(f"skill.models {unknown}, expected some of {list(MODELS)}")
+    _check_models(models, is_pretrained=bool(prior))
     of_model = dict.fromkeys(models, options)
     if CHAMNET in of_model:
         of_model[CHAMNET] = {**options, "swap_history": swap_history}
@@ -159,6 +166,7 @@ def _plan_fits(
                     seed=seed,
                     contexts=tuple(contexts),
                     options=own,
+                    prior=str(prior[target]) if target in prior else None,
                 )
                 for name, own in of_model.items()
                 for seed in (seeds[:n_variant_seeds] if ":" in name else seeds)
@@ -166,6 +174,17 @@ def _plan_fits(
             ]
     rank = {name: index for index, name in enumerate(SLOW_FIRST)}
     yield from sorted(fits, key=lambda fit: rank.get(fit.kind, len(rank)))
+
+
+def _check_models(models: Sequence[str], *, is_pretrained: bool) -> None:
+    unknown = sorted(set(models) - set(MODELS))
+    if unknown:
+        raise ConfigError(f"skill.models {unknown}, expected some of {list(MODELS)}")
+    if is_pretrained and WITH_CLASS in models:
+        raise ConfigError(
+            f"skill.models has {WITH_CLASS!r}, but simulated places have no class to pretrain it "
+            "on; set skill.pretrained: false"
+        )
 
 
 def vary_options(
@@ -210,10 +229,14 @@ def _folds(protocol: str, data: PlaceData, contexts: Sequence[str], n_folds: int
 
 
 def _run_all(fits: Sequence[Fit], folder: Path, threads: int, n_processes: int) -> list[Path]:
-    """Tables of all fits, in their order."""
-    progress = _Progress(len(fits))
+    """Tables of all fits, in their order; first what their networks begin with."""
+    before = {p.digest: p for p in (fit.pretraining for fit in fits) if p is not None}
+    if before:
+        logger.info("cross_validate: %d networks are pretrained first", len(before))
     # joblib's workers do not import the main script, which may be one of Snakemake's.
     run = joblib.Parallel(n_jobs=min(n_processes, len(fits)), return_as="generator")
+    list(run(joblib.delayed(run_pretraining)(p, folder, threads) for p in before.values()))
+    progress = _Progress(len(fits))
     paths = run(joblib.delayed(run_fit)(fit, folder, threads) for fit in fits)
     return [progress.done(path, fit.name) for path, fit in zip(paths, fits, strict=True)]
 

@@ -5,6 +5,7 @@ goes on with the fits it lacks. Fits run in processes of their own.
 """
 
 import dataclasses
+import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chamnet.data.normalization import Normalization
 from chamnet.data.splits import Split
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
 from chamnet.evaluation import learned
-from chamnet.evaluation.learned import NETWORKS, fit_baseline, read_settings
+from chamnet.evaluation.learned import CHAMNET, NETWORKS, WITH_CLASS, fit_named, read_settings
+from chamnet.evaluation.pretrained import Pretraining, read_pretrained
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
     Protocol,
@@ -34,15 +35,13 @@ from chamnet.model.baselines.climatology import Climatology, predict_from_earlie
 from chamnet.model.baselines.forest import Forest
 from chamnet.model.baselines.last_year import LastYear
 from chamnet.model.checkpoint import Member
+from chamnet.model.member import Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
-from chamnet.training.member import fit_member
 from chamnet.training.restoration import fit_mean_factor
 
 logger = logging.getLogger(__name__)
 
 NO_CONTEXT = "none"
-CHAMNET = "chamnet"
-WITH_CLASS = "chamnet+class"  # reads the wetland class or biome of the site table too
 SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
 _OF_NETWORKS = ("chamnet.training.member", "chamnet.model.places")
 CODE_OF_MODEL = {
@@ -73,7 +72,9 @@ class Fit:
     seed : of folds, weights and draws
     contexts : modes that are predicted in
     options : plain values: ``model`` and ``train`` of the network, ``n_members``; of CHAM-net
-        ``swap_history`` too
+        ``swap_history`` too; where there is a prior, ``pretrain``
+    prior : manifest of simulated places that networks are pretrained on and the forest learns
+        from too; None: of none
     """
 
     observations: str
@@ -85,6 +86,7 @@ class Fit:
     seed: int
     contexts: tuple[str, ...]
     options: Mapping[str, Any]
+    prior: str | None = None
 
     @property
     def name(self) -> str:
@@ -113,14 +115,24 @@ class Fit:
         return tuple(mode for mode in self.rules.modes if mode in self.contexts)
 
     @property
+    def pretraining(self) -> Pretraining | None:
+        """What its networks begin with; None where they begin anew, and for other models."""
+        if self.prior is None or not (self.is_chamnet or self.kind in NETWORKS):
+            return None
+        options = {name: self.options[name] for name in ("model", "train", "pretrain")}
+        return Pretraining(self.prior, self.kind, self.seed, options)
+
+    @property
     def digest(self) -> str:
         """Digest of data, options and code that the predictions follow from."""
-        values = dataclasses.asdict(self) | {"observations": None}
+        values = dataclasses.asdict(self) | {"observations": None, "prior": None}
         content = read_json(self.observations)
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
         if self.kind in NETWORKS:
             code += digest_of_file(learned.__file__) + repr(read_settings(self.kind))
+        if self.prior is not None:
+            values["prior"] = read_json(self.prior)["digest"]
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 
@@ -142,7 +154,9 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
     path = Path(folder) / f"{fit.digest}.parquet"
     if path.exists():
         return path
-    fluxes, scored = predict_held_out(fit, open_place_data(fit.observations), threads=threads)
+    initial = read_pretrained(fit.pretraining, folder) if fit.pretraining else None
+    data = open_place_data(fit.observations)
+    fluxes, scored = predict_held_out(fit, data, initial=initial, threads=threads)
     tables = [
         build_predictions(scored, build_window_means(flux, scored)).assign(
             model=model, context=context
@@ -172,8 +186,17 @@ def _write_daily(path: Path, fluxes: Mapping[str, np.ndarray], scored: PlaceData
     os.replace(temporary, path)
 
 
-def predict_held_out(fit: Fit, data: PlaceData, *, threads: int = 1) -> tuple[Fluxes, PlaceData]:
+def predict_held_out(
+    fit: Fit, data: PlaceData, *, initial: Start | None = None, threads: int = 1
+) -> tuple[Fluxes, PlaceData]:
     """Daily flux of the scored places in each context, learned from the training part alone.
+
+    Parameters
+    ----------
+    fit : what to fit
+    data : its observations
+    initial : of a pretrained network, what a network begins with
+    threads : of torch
 
     Returns
     -------
@@ -189,14 +212,15 @@ def predict_held_out(fit: Fit, data: PlaceData, *, threads: int = 1) -> tuple[Fl
     split = split_of_member(fit, data, member=0)
     scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
     measured = data.with_windows(is_measured(data))
+    networks = functools.partial(_predict_network, initial=initial)
     builders: dict[str, Callable[..., Fluxes]] = {
         "climatology": _predict_climatology,
         "last_year": _predict_last_year,
-        "class_month": _predict_plain,
-        "forest": _predict_plain,
+        "class_month": _predict_class_month,
+        "forest": _predict_forest,
     }
     places = np.unique(scored.windows["place"].to_numpy())
-    build = builders.get(fit.kind, _predict_network)
+    build = builders.get(fit.kind, networks)
     found = build(fit, data, measured.select_places(places), threads=threads)
     logger.info("%s: %d windows scored", fit.name, len(scored.windows))
     fluxes = {key: np.full(data.drivers.shape[:3], np.nan) for key in found}
@@ -217,7 +241,9 @@ def split_of_member(fit: Fit, data: PlaceData, *, member: int) -> Split:
     )
 
 
-def _predict_network(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
+def _predict_network(
+    fit: Fit, data: PlaceData, places: PlaceData, *, initial: Start | None, threads: int
+) -> Fluxes:
     """Mean over members of a network, CHAM-net or a baseline, in each context."""
     split = split_of_member(fit, data, member=0)
     allowed, is_scored = training_years(data, split), np.isin(data.place, places.place)
@@ -228,7 +254,7 @@ def _predict_network(fit: Fit, data: PlaceData, places: PlaceData, *, threads: i
     total: Fluxes = {}
     n_members = int(fit.options["n_members"])
     for index in range(n_members):
-        member = _fit_network(fit, data, index, threads=threads)
+        member = _fit_network(fit, data, index, initial=initial, threads=threads)
         for model, read, years in inputs:
             for mode in _network_modes(fit):
                 if mode == "zero_shot" and model != fit.model:
@@ -240,23 +266,24 @@ def _predict_network(fit: Fit, data: PlaceData, places: PlaceData, *, threads: i
     return total
 
 
-def _fit_network(fit: Fit, data: PlaceData, index: int, *, threads: int) -> Member:
+def _fit_network(
+    fit: Fit, data: PlaceData, index: int, *, initial: Start | None, threads: int
+) -> Member:
     """One member, its mean restored on what validated it, in each mode."""
     part, validation = training_part(data, split_of_member(fit, data, member=index))
     modes = _network_modes(fit)
-    shared = {"seed": _seed(fit, index), "mode": modes[-1], "threads": threads}
-    if fit.is_chamnet:
-        member = fit_member(
-            part,
-            Normalization.fit(part.with_windows(~validation)),
-            model=fit.options["model"],
-            train=fit.options["train"],
-            validation=validation if validation.any() else None,
-            name=f"{fit.name} member {index}",
-            **shared,
-        )
-    else:
-        member, _ = fit_baseline(fit.kind, part, validation, train=fit.options["train"], **shared)
+    member = fit_named(
+        fit.kind,
+        part,
+        validation,
+        model=fit.options["model"],
+        train=fit.options["train"],
+        mode=modes[-1],
+        seed=_seed(fit, index),
+        initial=initial,
+        threads=threads,
+        name=f"{fit.name} member {index}",
+    )
     _restore_means(member, part, validation, modes)
     return member
 
@@ -305,10 +332,17 @@ def _predict_last_year(fit: Fit, data: PlaceData, places: PlaceData, *, threads:
     return {(fit.model, mode): LastYear().fit(places).predict(places)}
 
 
-def _predict_plain(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
+def _predict_class_month(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     part, _ = training_part(data, split_of_member(fit, data, member=0))
-    baseline = Forest(threads=threads) if fit.kind == "forest" else ClassMonth()
-    return {(fit.model, NO_CONTEXT): baseline.fit(part, seed=fit.seed).predict(places)}
+    return {(fit.model, NO_CONTEXT): ClassMonth().fit(part).predict(places)}
+
+
+def _predict_forest(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
+    """Trees on the training part and, where there is a prior, on its places beside it."""
+    part, _ = training_part(data, split_of_member(fit, data, member=0))
+    prior = None if fit.prior is None else open_place_data(fit.prior)
+    forest = Forest(threads=threads).fit(part, prior, seed=fit.seed)
+    return {(fit.model, NO_CONTEXT): forest.predict(places)}
 
 
 def _seed(fit: Fit, index: int) -> int:

@@ -1,5 +1,6 @@
-"""Baselines that learn: settings found by a search, trained by CHAM-net's own loop.
+"""Networks of a cross-validation, CHAM-net and baselines, trained by one loop.
 
+Baselines have the settings that a search found.
 The search (``python benchmarks/skill.py --search``) draws the same number of settings for every
 network, scores each on validation years and clusters inside the training part, and writes
 ``settings.csv``; what it chose is what a fit uses.
@@ -29,12 +30,16 @@ from chamnet.model.baselines.tcn import TCN
 from chamnet.model.baselines.transformer import Transformer
 from chamnet.model.checkpoint import MODES, Member
 from chamnet.model.device import choose_device, seed_torch
+from chamnet.model.member import Start
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
+from chamnet.training.member import fit_member
 
 logger = logging.getLogger(__name__)
 
+CHAMNET = "chamnet"
+WITH_CLASS = "chamnet+class"  # reads the wetland class or biome of the site table too
 NETWORKS: dict[str, type[DailyNetwork]] = {
     "lstm": LSTM,
     "lstm_history": LSTMHistory,
@@ -90,6 +95,54 @@ def read_settings(name: str, path: Path = SETTINGS_FILE) -> Settings:
     return Settings(**{field.name: type(field.default)(row[field.name]) for field in fields})
 
 
+def fit_named(
+    kind: str,
+    data: PlaceData,
+    validation: np.ndarray,
+    *,
+    model: Mapping[str, Any],
+    train: Mapping[str, Any],
+    mode: str,
+    seed: int,
+    initial: Start | None = None,
+    threads: int = 1,
+    name: str = "",
+) -> Member:
+    """Network of a kind, trained, its mean not restored but for CHAM-net's in this mode.
+
+    Parameters
+    ----------
+    kind : chamnet, chamnet+class, or a key of ``NETWORKS``
+    data : places and windows to learn from; windows to be tested on must not be among them
+    validation : (n_windows,) of bool
+        Windows that stop the training; none: it goes to the end.
+    model : options of CHAM-net; baselines have the settings of the search
+    train : options of the training
+    mode : context mode that early stopping is judged in
+    seed : of weights, dropout and episodes
+    initial : of a pretrained network of the same kind, what training begins with
+    threads : of torch
+    name : in the log
+    """
+    if kind not in (CHAMNET, WITH_CLASS):
+        return fit_baseline(
+            kind, data, validation,
+            seed=seed, train=train, mode=mode, initial=initial, threads=threads,
+        )[0]  # fmt: skip
+    return fit_member(
+        data,
+        Normalization.fit(data.with_windows(~validation)),
+        seed=seed,
+        model=dict(model),
+        train=dict(train),
+        validation=validation if validation.any() else None,
+        mode=mode,
+        initial=initial,
+        threads=threads,
+        name=name,
+    )
+
+
 def fit_baseline(
     name: str,
     data: PlaceData,
@@ -99,6 +152,7 @@ def fit_baseline(
     train: Mapping[str, Any],
     mode: str,
     settings: Settings | None = None,
+    initial: Start | None = None,
     threads: int = 1,
 ) -> tuple[Member, pd.DataFrame]:
     """Baseline trained as CHAM-net is: episodes, loss, early stopping, averaged weights.
@@ -113,6 +167,7 @@ def fit_baseline(
     train : options of the training
     mode : context mode that early stopping is judged in
     settings : those of the search when None
+    initial : of a pretrained network, whose weights and scaling of drivers training begins with
     threads : of torch
 
     Returns
@@ -125,6 +180,8 @@ def fit_baseline(
     options = apply_settings(TrainConfig.model_validate(dict(train)), settings)
     device = choose_device(options.device)
     normalization = Normalization.fit(data.with_windows(~validation))
+    if initial is not None:
+        normalization = initial.normalization.with_flux_scale(normalization.flux_scale)
     with seed_torch(seed, device):
         network = NETWORKS[name](
             n_drivers=len(normalization.driver_names),
@@ -132,6 +189,8 @@ def fit_baseline(
             n_hidden=settings.n_hidden,
             dropout=settings.dropout,
         )
+        if initial is not None:
+            network.load_state_dict(initial.weights)
         of_training, of_all = (
             EpisodeSource.of(
                 data.with_windows(mask), normalization, n_bins=network.n_bins, filled_weight=weight

@@ -19,7 +19,7 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import PlaceData, build_window_means
-from chamnet.evaluation.learned import Settings, apply_settings, fit_baseline
+from chamnet.evaluation.learned import CHAMNET, Settings, apply_settings, fit_baseline
 from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
 from chamnet.inference.places import predict_places
 from chamnet.model.checkpoint import Member
@@ -27,8 +27,6 @@ from chamnet.training.losses import masked_flux_loss
 from chamnet.training.member import fit_member
 
 logger = logging.getLogger(__name__)
-
-CHAMNET = "chamnet"
 
 
 def search_settings(

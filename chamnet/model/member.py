@@ -1,7 +1,7 @@
 """A trained network with its normalization: physical units in, physical units out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,13 @@ from chamnet.timeaxis import year_fraction
 
 FORMAT = 2
 MODES = ("frozen", "rolling", "few_shot", "zero_shot")
+
+
+class Start(NamedTuple):
+    """What a training begins with: a network's weights, and its scaling of what it reads."""
+
+    weights: Mapping[str, Tensor]
+    normalization: Normalization
 
 
 class Member(nn.Module):
@@ -68,6 +75,11 @@ class Member(nn.Module):
     def attribute_names(self) -> tuple[str, ...]:
         """Attributes, in the order of the last dim."""
         return self.normalization.attribute_names
+
+    @property
+    def start(self) -> Start:
+        """What another training may begin with."""
+        return Start(self.network.state_dict(), self.normalization)
 
     @property
     def mean_factor(self) -> float:

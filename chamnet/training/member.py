@@ -16,6 +16,7 @@ from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_p
 from chamnet.errors import CheckpointError, InputError
 from chamnet.model.checkpoint import MODES, Member, load_member, save_member
 from chamnet.model.device import choose_device, seed_torch
+from chamnet.model.member import Start
 from chamnet.model.network import CHAMNet
 from chamnet.model.places import predict_places
 from chamnet.provenance import write_text
@@ -51,7 +52,7 @@ def fit_member(
     train: TrainConfig | dict[str, Any],
     validation: np.ndarray | None = None,
     mode: str = "zero_shot",
-    initial: Member | None = None,
+    initial: Start | None = None,
     threads: int = 1,
     name: str = "member",
 ) -> Member:
@@ -67,7 +68,7 @@ def fit_member(
         Windows, or places, held out for early stopping and for restoring the mean; None: all
         train, to the end.
     mode : context mode that early stopping and the mean are judged in
-    initial : pretrained member whose weights, and scaling of drivers, training begins with
+    initial : of a pretrained network, whose weights and scaling of drivers training begins with
     threads : of torch
     name : of the member in the log
     """
@@ -125,7 +126,7 @@ def train_member(
     data = open_place_data(observations)
     scaling, folder = read_normalization(normalization), Path(out_folder)
     options = TrainConfig.model_validate(train)
-    initial = None if pretrained is None else load_pretrained(pretrained, data)
+    initial = None if pretrained is None else load_pretrained(pretrained, data).start
     if initial is not None:
         scaling = initial.normalization.with_flux_scale(scaling.flux_scale)
     own_seed = int(np.random.SeedSequence([seed, int(member)]).generate_state(1)[0])
@@ -215,7 +216,7 @@ def _train(
     mode: str,
     threads: int,
     name: str,
-    initial: Member | None = None,
+    initial: Start | None = None,
     resume_file: Path | None = None,
     turn: int = 0,
 ) -> tuple[CHAMNet, pd.DataFrame]:
@@ -229,7 +230,7 @@ def _train(
             config=model,
         )
         if initial is not None:
-            network.load_state_dict(initial.network.state_dict())
+            network.load_state_dict(initial.weights)
         sources = [
             EpisodeSource.of(
                 data.with_windows(mask),

@@ -33,7 +33,7 @@ def test_a_member_begins_with_the_pretrained_weights_and_its_scaling(tmp_path, m
     own = Normalization.fit(towers)
     options = make_train_config(n_steps=1, learning_rate=1e-9)
     member = fit_member(
-        towers, own, seed=0, model=make_model_config(), train=options, initial=initial
+        towers, own, seed=0, model=make_model_config(), train=options, initial=initial.start
     )
     torch.testing.assert_close(
         member.network.state_dict(), initial.network.state_dict(), atol=1e-6, rtol=1e-4

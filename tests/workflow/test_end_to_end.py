@@ -155,6 +155,8 @@ def test_a_folder_of_towers_is_a_path_in_a_users_configuration(run, tmp_path):
         "wetlands": {"sources": []},
         "towers": {"folder": str(towers), "sites": str(towers.parent / "towers_sites.csv")},
         "skill": {"protocols": ["spatial"], "contexts": ["zero_shot"], "n_folds": 2},
+        "simulate": {"n_places": 12},
+        "pretrain": {"n_steps": 4, "batch_places": 8},
     }
     mine["towers"]["drivers"] = "tower"
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
@@ -166,3 +168,4 @@ def test_a_folder_of_towers_is_a_path_in_a_users_configuration(run, tmp_path):
     skill = (tmp_path / "results/mine/skill.csv").read_text()
     assert all(f"emission,{model},spatial" in skill for model in ("chamnet", "lstm"))
     assert len(list(tmp_path.glob("results/mine/models/emission/*/checkpoint.pt"))) == 2
+    assert len(list(tmp_path.glob("results/mine/predictions/fits/pretrained_*.pt"))) == 2

@@ -60,6 +60,17 @@ def test_the_real_towers_need_no_map():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("pretrained", "is_simulated"), [("true", True), ("false", False)])
+def test_the_cross_validation_simulates_places_where_it_begins_pretrained(pretrained, is_simulated):
+    done = run_snakemake(
+        *("--dry-run", "--forceall", "--config", f"skill={{pretrained: {pretrained}}}"),
+        *("--", "results/demo/skill.csv"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("simulate_places" in done.stdout + done.stderr) == is_simulated
+
+
+@pytest.mark.slow
 def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
     if not (ROOT / "../shared/data/grids/biome4_climatology.nc").exists():
         pytest.skip("the real data are not here")

@@ -177,6 +177,15 @@ def pretrained():
     return "results/{run}/models/{target}/pretrained.pt" if steps else []
 
 
+def simulated_places():
+    """Places that networks of the cross-validation are pretrained on; none without it."""
+    if not (options.skill.pretrained and options.pretrain.n_steps):
+        return []
+    return expand(
+        "results/{{run}}/prior/{target}_places.json", target=options.run.targets
+    )
+
+
 def finished(path):
     """The path, where an earlier run of another target has made it."""
     return path if Path(path).exists() else None

@@ -3,6 +3,7 @@ rule cross_validate:
         observations=expand(
             "results/{{run}}/observations/{target}.json", target=options.run.targets
         ),
+        prior=simulated_places(),
     output:
         csv=report(
             "results/{run}/skill.csv",
@@ -21,13 +22,18 @@ rule cross_validate:
         runtime=480,
     params:
         targets=options.run.targets,
-        skill=section("skill"),
+        skill={
+            name: value
+            for name, value in section("skill").items()
+            if name != "pretrained"
+        },
         model=section("model"),
         train={
             name: value
             for name, value in section("train").items()
             if name != "n_members"
         },
+        pretrain=section("pretrain"),
         seed=options.run.seed,
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.evaluation.crossvalidation"),

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from chamnet.evaluation.crossvalidation import cross_validate
 
+targets, prior = snakemake.params.targets, snakemake.input.prior
 cross_validate(
-    observations=dict(zip(snakemake.params.targets, snakemake.input.observations, strict=True)),
+    observations=dict(zip(targets, snakemake.input.observations, strict=True)),
+    prior=dict(zip(targets, prior, strict=True)) if prior else None,
+    pretrain=snakemake.params.pretrain,
     out=snakemake.output.csv,
     predictions_folder=Path(snakemake.output.csv).parent / "predictions",
     figures_folder=Path(snakemake.output.csv).parent / "figures",

@@ -47,15 +47,16 @@ class Forest:
         self.threads = threads
         self._forest: RandomForestRegressor | None = None
 
-    def fit(self, train: PlaceData, validation: PlaceData | None = None, *, seed: int = 0) -> Self:
+    def fit(self, train: PlaceData, prior: PlaceData | None = None, *, seed: int = 0) -> Self:
         """Learn from measured windows.
 
         Parameters
         ----------
-        train, validation : places and windows; both are learned from, nothing is stopped
+        train : places and windows; all are learned from, nothing is stopped
+        prior : simulated places whose windows are learned from too
         seed : of the trees
         """
-        parts = [_windows(data) for data in (train, validation) if data is not None]
+        parts = [_windows(data) for data in (train, prior) if data is not None]
         features = np.concatenate([part[0] for part in parts])
         flux = np.concatenate([part[1] for part in parts])
         self._forest = RandomForestRegressor(

@@ -1,0 +1,101 @@
+"""Networks that fits begin with, trained once on simulated places and kept by digest.
+
+CHAM-net and every baseline that learns are given the same places and the same number of steps,
+so that what pretraining brings is not taken for what an architecture does.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chamnet.data.normalization import Normalization
+from chamnet.data.splits import hold_out_clusters
+from chamnet.data.windows import open_place_data
+from chamnet.evaluation import learned
+from chamnet.evaluation.learned import NETWORKS, fit_named, read_settings
+from chamnet.model.member import Start
+from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """What a network learns before it sees a measurement.
+
+    Parameters
+    ----------
+    places : manifest of simulated places, in the layout of observations
+    kind : chamnet, or a key of ``NETWORKS``
+    seed : of weights, dropout, episodes and what validates
+    options : plain values: ``model`` and ``train`` of the network, and in ``pretrain`` what of
+        ``train`` is another here
+    """
+
+    places: str
+    kind: str
+    seed: int
+    options: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Digest of places, options and code that the weights follow from."""
+        values = dataclasses.asdict(self) | {"places": read_json(self.places)["digest"]}
+        code = digest_of_code("chamnet.training.member", "chamnet.model.places")
+        code += digest_of_file(__file__) + digest_of_file(learned.__file__)
+        if self.kind in NETWORKS:
+            code += digest_of_code(NETWORKS[self.kind].__module__) + repr(read_settings(self.kind))
+        return digest_of_values([values, code])[:20]
+
+
+def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads: int) -> Path:
+    """Train the network, early stopping on clusters of places; nothing to do where it is kept.
+
+    Parameters
+    ----------
+    pretraining : what to train
+    folder : of the kept networks
+    threads : of torch
+    """
+    path = path_of(pretraining, folder)
+    if path.exists():
+        return path
+    data = open_place_data(pretraining.places)
+    train = pretraining.options["train"] | pretraining.options["pretrain"]
+    is_held_out = hold_out_clusters(
+        data.cluster,
+        among=np.ones(data.n_places, dtype=bool),
+        share=train["validation_share"],
+        seed=pretraining.seed,
+    )
+    member = fit_named(
+        pretraining.kind,
+        data,
+        is_held_out[data.windows["place"]],
+        model=pretraining.options["model"],
+        train=train,
+        mode="zero_shot",
+        seed=pretraining.seed,
+        threads=threads,
+        name=f"{pretraining.kind} pretrained, seed {pretraining.seed}",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    weights, scaling = member.start
+    torch.save({"weights": weights, "normalization": scaling.to_dict()}, temporary)
+    os.replace(temporary, path)
+    return path
+
+
+def read_pretrained(pretraining: Pretraining, folder: str | os.PathLike) -> Start:
+    """What was kept of the network."""
+    kept = torch.load(path_of(pretraining, folder), weights_only=True)
+    return Start(kept["weights"], Normalization.from_dict(kept["normalization"]))
+
+
+def path_of(pretraining: Pretraining, folder: str | os.PathLike) -> Path:
+    """Where the network is kept."""
+    return Path(folder) / f"pretrained_{pretraining.digest}.pt"
