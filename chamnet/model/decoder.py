@@ -82,7 +82,8 @@ class Decoder(nn.Module):
         inputs : (B, T, I)
             The last ``n_season`` are the seasonal summary.
         conditions : of each place
-        needs_states : False is quicker once trained, and gives None for the states
+        needs_states : False is quicker once trained, where no gradient is asked for, and gives
+            None for the states
 
         Returns
         -------
@@ -92,7 +93,7 @@ class Decoder(nn.Module):
         first = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
         states = self.recurrent(self.dropout(features), first)[0]  # (B, T, H)
         for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
-        if needs_states or self.training:
+        if needs_states or self.training or torch.is_grad_enabled():
             states = apply_film(states, conditions.output_scale, conditions.output_shift)
             states = self.dropout(states)
             read = (states * for_states).sum(-1)  # (B, T)
@@ -109,7 +110,9 @@ class Decoder(nn.Module):
 def _read_film(states: Tensor, conditions: Conditions, weight: Tensor) -> Tensor:
     """Weighted sum of states behind FiLM, which acts on the weights (H,) in their place.
 
-    (h (1 + g) + b) w = h ((1 + g) w) + b w: one pass less over the states, (B, T, H) to (B, T).
+    (h (1 + g) + b) w = h ((1 + g) w) + b w, in one array and in the order of the days, as a
+    recurrent layer lays its states: (B, T, H) to (B, T).
     """
     scaled = (1 + conditions.output_scale) * weight  # (B, H)
-    return (states * scaled.unsqueeze(1)).sum(-1) + (conditions.output_shift @ weight).unsqueeze(1)
+    read = states.transpose(0, 1).to(scaled.dtype, copy=True).mul_(scaled).sum(-1)  # (T, B)
+    return (read + conditions.output_shift @ weight).T

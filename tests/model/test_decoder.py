@@ -50,10 +50,22 @@ def test_flux_is_the_same_where_no_states_are_asked_for():
     torch.nn.init.normal_(meta.last.weight, std=2.0)
     conditions, inputs = meta(torch.randn(3, 4)), torch.randn(3, 50, 5)
     full = decoder(inputs, conditions)[0]
-    alone, states = decoder(inputs, conditions, needs_states=False)
+    with torch.no_grad():
+        alone, states = decoder(inputs, conditions, needs_states=False)
     assert states is None
     torch.testing.assert_close(alone, full, rtol=1e-5, atol=1e-5)
     assert conditions.output_scale.abs().max() > 0.1  # FiLM does something here
+
+
+def test_the_flux_has_a_gradient_where_no_states_are_asked_for():
+    torch.manual_seed(0)
+    decoder = Decoder(n_inputs=5, n_hidden=6, n_season=2, dropout=0.5).eval()
+    meta = MetaNetwork(n_condition=4, n_inputs=5, n_hidden=6, dropout=0.0)
+    torch.nn.init.normal_(meta.last.weight, std=2.0)
+    place = torch.randn(3, 4, requires_grad=True)
+    flux, _ = decoder(torch.randn(3, 50, 5), meta(place), needs_states=False)
+    flux.sum().backward()
+    assert place.grad.abs().max() > 0
 
 
 def test_bfloat16_is_of_the_lstm_alone():
