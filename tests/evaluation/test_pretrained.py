@@ -1,5 +1,6 @@
 """Fits that begin pretrained: one network for all of them, and nothing else is changed."""
 
+import functools
 import re
 
 import numpy as np
@@ -11,9 +12,11 @@ from factories_evaluation import make_place_data, write_place_data
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import open_place_data
 from chamnet.errors import ConfigError
+from chamnet.evaluation import fits
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.learned import NETWORKS, fit_named
 from chamnet.evaluation.pretrained import Pretraining, read_pretrained, run_pretraining
+from chamnet.model.baselines.forest import Forest
 
 MODEL = ModelConfig(n_hidden=6, n_hidden_encoder=4, n_embedding=4, n_season=2).model_dump()
 TRAIN = TrainConfig(n_steps=4, steps_per_epoch=2, batch_places=4, n_context_years=2).model_dump()
@@ -94,7 +97,8 @@ def test_every_network_begins_with_the_pretrained_weights_and_scaling(manifests,
     assert after.normalization.flux_scale != before.normalization.flux_scale
 
 
-def test_the_forest_learns_from_the_simulated_places_too(manifests, tmp_path):
+def test_the_forest_learns_from_the_simulated_places_too(manifests, tmp_path, monkeypatch):
+    monkeypatch.setattr(fits, "Forest", functools.partial(Forest, n_trees=4))
     arguments = {"models": ("forest",)}
     with_prior = r2_of(run(manifests, tmp_path / "with", **arguments))
     without = r2_of(run(manifests, tmp_path / "without", prior=None, **arguments))
