@@ -4,6 +4,7 @@
     python benchmarks/skill.py --quick                    # minutes: few models, short training
     python benchmarks/skill.py --only towers uptake       # some of the data
     python benchmarks/skill.py --models chamnet lstm --ablations no_anchor
+    python benchmarks/skill.py --seeds 3 --average        # the mean of three networks too
     python benchmarks/skill.py --search 6                 # settings of the networks, see below
     python benchmarks/skill.py --speed                    # training and a whole cross-validation
 
@@ -36,6 +37,7 @@ from chamnet.evaluation.fits import MODELS
 from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.search import search_settings
+from chamnet.evaluation.skill import score_predictions
 from chamnet.provenance import digest_of_code
 
 RESULTS = ROOT / "results" / "benchmark_skill"
@@ -159,6 +161,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
     parser.add_argument("--ablations", nargs="*", choices=list(ABLATIONS), help="some of them")
     parser.add_argument("--ablation-seeds", type=int, default=1, help="repeats of an ablation")
+    parser.add_argument("--average", action="store_true", help="score means over seeds too")
     parser.add_argument("--processes", type=int, default=2, help="fits side by side")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="trials a network")
     parser.add_argument("--speed", action="store_true", help="time training alone")
@@ -198,9 +201,23 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 pretrain=config.pretrain.model_dump(),
             )
         )
+        if options.average:
+            tables.append(score_predictions(average_seeds(folder / "predictions")))
+            tables[-1]["data"] = f"{name}, mean of the seeds"
     rows = pd.concat(tables, ignore_index=True)
-    rows.insert(0, "data", name)
+    rows.insert(0, "data", rows.pop("data").fillna(name) if options.average else name)
     return rows.assign(synthetic=data.synthetic)
+
+
+def average_seeds(folder: Path) -> pd.DataFrame:
+    """Predictions of every model that has been run, averaged over its seeds.
+
+    As the maps average members; a model of one seed stays as it is.
+    """
+    every = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
+    keys = [name for name in every if name not in ("seed", "fold", "observed", "predicted")]
+    means = every.groupby(keys, dropna=False, sort=False)[["observed", "predicted"]].mean()
+    return means.reset_index().assign(seed=0)
 
 
 def _protocols(data: Data, target: str, options: argparse.Namespace) -> list[str]:
