@@ -129,10 +129,14 @@ class Fit:
         content = read_json(self.observations)
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
+        if self.is_chamnet or self.kind in NETWORKS:
+            code += digest_of_file(learned.__file__)
         if self.kind in NETWORKS:
-            code += digest_of_file(learned.__file__) + repr(read_settings(self.kind))
+            code += repr(read_settings(self.kind))
         if self.prior is not None:
             values["prior"] = read_json(self.prior)["digest"]
+        if self.pretraining is not None:
+            values["pretraining"] = self.pretraining.digest
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 

@@ -1,5 +1,6 @@
 """Fits that begin pretrained: one network for all of them, and nothing else is changed."""
 
+import dataclasses
 import functools
 import re
 
@@ -95,6 +96,19 @@ def test_every_network_begins_with_the_pretrained_weights_and_scaling(manifests,
         torch.testing.assert_close(found[name], weights, atol=0.01, rtol=0.01)
     assert after.normalization.driver_mean == before.normalization.driver_mean
     assert after.normalization.flux_scale != before.normalization.flux_scale
+
+
+@pytest.mark.parametrize("kind", ["chamnet", "lstm"])
+def test_a_fit_is_not_kept_for_another_pretraining(manifests, monkeypatch, kind):
+    observed, prior = manifests
+    fit = fits.Fit(
+        observations=observed, prior=prior, target="emission", protocol="temporal", model=kind,
+        fold=0, n_folds=1, seed=0, contexts=("rolling",), options=OPTIONS | {"n_members": 1},
+    )  # fmt: skip
+    before = fit.digest
+    assert dataclasses.replace(fit, prior=None).digest != before
+    monkeypatch.setattr(Pretraining, "digest", "of other code")
+    assert fit.digest != before
 
 
 def test_the_forest_learns_from_the_simulated_places_too(manifests, tmp_path, monkeypatch):
