@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chamnet.config import TrainConfig
 from chamnet.data.splits import Split
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
 from chamnet.evaluation import learned
@@ -37,6 +38,7 @@ from chamnet.model.baselines.last_year import LastYear
 from chamnet.model.checkpoint import Member
 from chamnet.model.member import Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
+from chamnet.training.doubt import fit_doubt_factor
 from chamnet.training.restoration import fit_mean_factor
 
 logger = logging.getLogger(__name__)
@@ -273,7 +275,7 @@ def _predict_network(
 def _fit_network(
     fit: Fit, data: PlaceData, index: int, *, initial: Start | None, threads: int
 ) -> Member:
-    """One member, its mean restored on what validated it, in each mode."""
+    """One member, its doubt and its mean fitted on what validated it, in each mode."""
     part, validation = training_part(data, split_of_member(fit, data, member=index))
     modes = _network_modes(fit)
     member = fit_named(
@@ -288,8 +290,22 @@ def _fit_network(
         threads=threads,
         name=f"{fit.name} member {index}",
     )
+    _fit_doubt(fit, member, part, validation, modes)
     _restore_means(member, part, validation, modes)
     return member
+
+
+def _fit_doubt(
+    fit: Fit, member: Member, part: PlaceData, validation: np.ndarray, modes: tuple[str, ...]
+) -> None:
+    """One factor of all modes that read what was measured, from the windows that validated."""
+    reading = [mode for mode in modes if mode != "zero_shot"]
+    if not reading:
+        return
+    judged = "few_shot" if fit.rules.is_spatial else "rolling"
+    log_weight = TrainConfig.model_validate(dict(fit.options["train"])).log_weight
+    factor = fit_doubt_factor(member, part, validation, mode=judged, log_weight=log_weight)
+    member.doubt_factors |= dict.fromkeys(reading, factor)
 
 
 def _restore_means(

@@ -104,6 +104,7 @@ def fit_named(
     train: Mapping[str, Any],
     mode: str,
     seed: int,
+    settings: Settings | None = None,
     initial: Start | None = None,
     threads: int = 1,
     name: str = "",
@@ -116,10 +117,11 @@ def fit_named(
     data : places and windows to learn from; windows to be tested on must not be among them
     validation : (n_windows,) of bool
         Windows that stop the training; none: it goes to the end.
-    model : options of CHAM-net; baselines have the settings of the search
+    model : options of CHAM-net
     train : options of the training
     mode : context mode that early stopping is judged in
     seed : of weights, dropout and episodes
+    settings : when None, those that the search chose of a baseline, CHAM-net's as its options are
     initial : of a pretrained network of the same kind, what training begins with
     threads : of torch
     name : in the log
@@ -127,14 +129,18 @@ def fit_named(
     if kind not in (CHAMNET, WITH_CLASS):
         return fit_baseline(
             kind, data, validation,
-            seed=seed, train=train, mode=mode, initial=initial, threads=threads,
+            seed=seed, train=train, mode=mode, settings=settings, initial=initial, threads=threads,
         )[0]  # fmt: skip
+    options = TrainConfig.model_validate(dict(train))
+    if settings is not None:
+        options = apply_settings(options, settings)
+        model = {**model, "n_hidden": settings.n_hidden, "dropout": settings.dropout}
     return fit_member(
         data,
         Normalization.fit(data.with_windows(~validation)),
         seed=seed,
         model=dict(model),
-        train=dict(train),
+        train=options,
         validation=validation if validation.any() else None,
         mode=mode,
         initial=initial,

@@ -15,16 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chamnet.config import ModelConfig, TrainConfig
-from chamnet.data.normalization import Normalization
+from chamnet.config import TrainConfig
 from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import PlaceData, build_window_means
-from chamnet.evaluation.learned import CHAMNET, Settings, apply_settings, fit_baseline
+from chamnet.evaluation.learned import Settings, fit_named
 from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
 from chamnet.inference.places import predict_places
-from chamnet.model.checkpoint import Member
 from chamnet.training.losses import masked_flux_loss
-from chamnet.training.member import fit_member
 
 logger = logging.getLogger(__name__)
 
@@ -97,13 +94,11 @@ def _validation_loss(
     threads: int,
 ) -> float:
     """Loss on measured windows that validated, of the weights that early stopping kept."""
-    if name == CHAMNET:
-        member = _fit_chamnet(part, validation, mode, settings, train, seed, threads)
-    else:
-        member, _ = fit_baseline(
-            name, part, validation, seed=seed, train=train, mode=mode, settings=settings,
-            threads=threads,
-        )  # fmt: skip
+    member = fit_named(
+        name, part, validation,
+        model={}, train=train, mode=mode, seed=seed, settings=settings, threads=threads,
+        name=f"search {name}",
+    )  # fmt: skip
     measured = part.with_windows(is_measured(part))
     flux = predict_places(member, measured, mode=mode, restore_mean=False)
     held_out = part.with_windows(validation & is_measured(part))
@@ -116,26 +111,3 @@ def _validation_loss(
     log_weight = float(train.get("log_weight", TrainConfig().log_weight))
     loss = masked_flux_loss(predicted.nan_to_num(), observed, weight, log_weight=log_weight)
     return loss.item()
-
-
-def _fit_chamnet(
-    part: PlaceData,
-    validation: np.ndarray,
-    mode: str,
-    settings: Settings,
-    train: Mapping[str, Any],
-    seed: int,
-    threads: int,
-) -> Member:
-    model = ModelConfig(n_hidden=settings.n_hidden, dropout=settings.dropout)
-    return fit_member(
-        part,
-        Normalization.fit(part.with_windows(~validation)),
-        seed=seed,
-        model=model.model_dump(),
-        train=apply_settings(TrainConfig.model_validate(dict(train)), settings),
-        validation=validation,
-        mode=mode,
-        threads=threads,
-        name="search",
-    )

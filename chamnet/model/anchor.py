@@ -10,7 +10,7 @@ from chamnet.timeaxis import N_MONTHS
 
 MONTHS_OF_DOUBT = 0.5  # measured months that weigh as much as the network, before training
 FAR_SHARE = 1e-3  # of the kernel beyond the neighboring months: fills gaps, adds no trust
-HIGHEST_LOG_DEPARTURE = 0.4  # of e: weather moves a measured cycle by at most so much
+HIGHEST_LOG_DEPARTURE = 1.0  # of e: weather moves a measured cycle by at most so much
 
 
 class SeasonalAnchor(nn.Module):
@@ -39,7 +39,14 @@ class SeasonalAnchor(nn.Module):
         nn.init.zeros_(self.to_departure.weight)  # an untrained one keeps the cycle as it is
 
     def forward(
-        self, flux: Tensor, states: Tensor, response: Tensor, coverage: Tensor, fraction: Tensor
+        self,
+        flux: Tensor,
+        states: Tensor,
+        response: Tensor,
+        coverage: Tensor,
+        fraction: Tensor,
+        *,
+        doubt_factor: float = 1.0,
     ) -> Tensor:
         """Flux of each day over the flux scale.
 
@@ -53,6 +60,7 @@ class SeasonalAnchor(nn.Module):
         coverage : (B, 12)
             Months measured, summed over the years; 0 for none.
         fraction : (B, T), or (1, T) for all, of the year at the middle of each day
+        doubt_factor : of the learned doubt, see `chamnet.training.doubt`
 
         Returns
         -------
@@ -61,7 +69,7 @@ class SeasonalAnchor(nn.Module):
         kernel = build_kernel(fraction)  # (B, T, 12)
         trust = _apply(kernel, coverage)  # (B, T), measured months
         cycle = (_apply(kernel, coverage * response) / trust.clamp(min=1e-9)).clamp(min=0)
-        doubt = self.log_doubt.exp()
+        doubt = self.log_doubt.exp() * doubt_factor
         departure = self.to_departure(states).squeeze(-1).float().tanh()
         moved = cycle * (HIGHEST_LOG_DEPARTURE * departure).exp()
         level = _measured_level(flux, cycle, trust, doubt)

@@ -14,7 +14,7 @@ from chamnet.model.network import CHAMNet, Context
 from chamnet.provenance import digest_of_code, environment
 from chamnet.timeaxis import year_fraction
 
-FORMAT = 2
+FORMAT = 3
 MODES = ("frozen", "rolling", "few_shot", "zero_shot")
 
 
@@ -37,6 +37,7 @@ class Member(nn.Module):
     n_context_years : earlier years it may be given at most
     mean_factors : factor that restores the mean, by mode
         That of a mode not named is 1.
+    doubt_factors : factor of the anchor's doubt, by mode; 1 likewise
     settings : options and seed of the training, as plain values
     """
 
@@ -49,6 +50,7 @@ class Member(nn.Module):
         modes: Sequence[str] = MODES,
         n_context_years: int,
         mean_factors: Mapping[str, float] | None = None,
+        doubt_factors: Mapping[str, float] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -58,6 +60,7 @@ class Member(nn.Module):
         self.modes = tuple(modes)
         self.n_context_years = n_context_years
         self.mean_factors = dict(mean_factors or {})
+        self.doubt_factors = dict(doubt_factors or {})
         self.settings = dict(settings or {})
         self.n_embedding = network.config.n_embedding
         self.n_season = network.n_season
@@ -203,6 +206,7 @@ class Member(nn.Module):
         year_mask: Tensor,
         *,
         mean_factor: float | None = None,
+        doubt_factor: float = 1.0,
     ) -> Tensor:
         """Flux of each day of the target year, from context years as ``pool_year`` gives them.
 
@@ -210,13 +214,15 @@ class Member(nn.Module):
         ----------
         drivers, attributes, year_mask, mean_factor : as ``predict`` takes them
         pooled : (B, Y, bins, D + 2), oldest first
+        doubt_factor : of the doubt in what was measured at the place
 
         Returns
         -------
         (B, T), kg m-2 s-1, never negative
         """
         context = self.network.encode_years(pooled, year_mask)
-        return self._decode(context, drivers, attributes, mean_factor)
+        doubt = {} if self.network.anchor is None else {"doubt_factor": doubt_factor}
+        return self._decode(context, drivers, attributes, mean_factor, **doubt)
 
     def pool_year(self, drivers: Tensor, response: Tensor | None = None) -> Tensor:
         """Context year as the encoder reads it, (B, bins, D + 2).
@@ -232,7 +238,12 @@ class Member(nn.Module):
         return pool_year(self._normalize_drivers(drivers), scaled, n_bins=self.network.n_bins)
 
     def _decode(
-        self, context: Context, drivers: Tensor, attributes: Tensor, mean_factor: float | None
+        self,
+        context: Context,
+        drivers: Tensor,
+        attributes: Tensor,
+        mean_factor: float | None,
+        **doubt: float,
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
         T = drivers.shape[1]
@@ -242,6 +253,7 @@ class Member(nn.Module):
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
             fraction.to(drivers.device, non_blocking=True),  # a GPU is not waited for
+            **doubt,
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 
@@ -266,6 +278,7 @@ class Member(nn.Module):
             "modes": list(self.modes),
             "n_context_years": self.n_context_years,
             "mean_factors": dict(self.mean_factors),
+            "doubt_factors": dict(self.doubt_factors),
             "settings": self.settings,
             "code": digest_of_code("chamnet.model.member"),
             "environment": environment(),
@@ -281,5 +294,5 @@ class Member(nn.Module):
             config=ModelConfig(**values["model"]),
         )
         network.load_state_dict(values["weights"])
-        names = ("target", "modes", "n_context_years", "mean_factors", "settings")
+        names = ("target", "modes", "n_context_years", "mean_factors", "doubt_factors", "settings")
         return cls(network, normalization, **{name: values[name] for name in names})

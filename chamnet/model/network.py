@@ -116,7 +116,13 @@ class CHAMNet(nn.Module):
         return Context(embedding.unsqueeze(1), season.unsqueeze(1), has_any)
 
     def decode(
-        self, context: Context, drivers: Tensor, attributes: Tensor, fraction: Tensor
+        self,
+        context: Context,
+        drivers: Tensor,
+        attributes: Tensor,
+        fraction: Tensor,
+        *,
+        doubt_factor: float = 1.0,
     ) -> Tensor:
         """Flux of each day of the target year over the flux scale, never negative.
 
@@ -127,6 +133,7 @@ class CHAMNet(nn.Module):
             NaN where absent.
         attributes : (B, A), normalized
         fraction : (B, T), or (1, T) for all, of the year at the middle of each day
+        doubt_factor : of the anchor's doubt
 
         Returns
         -------
@@ -149,7 +156,8 @@ class CHAMNet(nn.Module):
         flux, states = self.decoder(inputs, self.meta_network(condition), needs_states=has_base)
         if not has_base:
             return flux
-        return self.anchor(flux, states, response.float(), coverage.float(), fraction)
+        measured = response.float(), coverage.float()
+        return self.anchor(flux, states, *measured, fraction, doubt_factor=doubt_factor)
 
     def _weather_and_season(
         self, season: Tensor, drivers: Tensor, fraction: Tensor

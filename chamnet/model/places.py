@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -54,6 +55,7 @@ def predict_places(
     response_years: np.ndarray | None = None,
     n_context_years: int | None = None,
     restore_mean: bool = True,
+    doubt_factor: float | None = None,
     places_per_batch: int = PLACES_PER_BATCH,
 ) -> np.ndarray:
     """Daily flux of each place and year.
@@ -74,6 +76,7 @@ def predict_places(
         a further limit in the other modes.
     n_context_years : earlier years in a context at most; the member's own when None
     restore_mean : whether the mean is restored by the member's factor of the mode
+    doubt_factor : of the doubt in what was measured; the member's of the mode when None
     places_per_batch : places in a forward pass
 
     Returns
@@ -92,7 +95,7 @@ def predict_places(
     n_context = member.n_context_years if n_context_years is None else n_context_years
     member.check_fits(data.driver_names, data.attribute_names, mode=mode, n_context_years=n_context)
     pooled = _Pooled.of(member, data, mode=mode, response_years=response_years)
-    factor = member.mean_factors.get(mode, 1.0) if restore_mean else 1.0
+    factors = _Factors.of(member, mode, restore_mean=restore_mean, doubt_factor=doubt_factor)
     flux = np.full(data.drivers.shape[:3], np.nan)
     targets = data.years if years is None else years
     for target in np.flatnonzero(np.isin(data.years, list(targets))):
@@ -102,9 +105,27 @@ def predict_places(
         places = np.flatnonzero(pooled.has_drivers[:, target])
         for begin in range(0, len(places), places_per_batch):
             batch = places[begin : begin + places_per_batch]
-            part = _predict_batch(member, data, pooled, batch, int(target), chosen[batch], factor)
+            part = _predict_batch(member, data, pooled, batch, int(target), chosen[batch], factors)
             flux[batch, target, : part.shape[1]] = part
     return flux
+
+
+class _Factors(NamedTuple):
+    """Of the mean and of the doubt."""
+
+    mean_factor: float
+    doubt_factor: float
+
+    @classmethod
+    def of(
+        cls, member: Member, mode: str, *, restore_mean: bool, doubt_factor: float | None
+    ) -> Self:
+        """Those of a member in a mode."""
+        own = member.doubt_factors.get(mode, 1.0)
+        return cls(
+            member.mean_factors.get(mode, 1.0) if restore_mean else 1.0,
+            own if doubt_factor is None else doubt_factor,
+        )
 
 
 class _Pooled:
@@ -126,7 +147,7 @@ class _Pooled:
         *,
         mode: str,
         response_years: np.ndarray | None,
-    ) -> "_Pooled":
+    ) -> Self:
         """Pooled years of the data; what the mode forbids is left out here, before anything."""
         if mode == "frozen" and response_years is None:
             raise LeakError("mode 'frozen' needs response_years: the years it may read")
@@ -151,7 +172,7 @@ def _predict_batch(
     batch: np.ndarray,
     target: int,
     chosen: np.ndarray,
-    factor: float,
+    factors: _Factors,
 ) -> np.ndarray:
     """Flux (n, T) of the places of a batch in the target year."""
     if (chosen >= target).any():
@@ -166,6 +187,6 @@ def _predict_batch(
         torch.from_numpy(data.attributes[batch]),
         torch.cat([earlier, itself], dim=1),
         torch.from_numpy(is_there),
-        mean_factor=factor,
+        **factors._asdict(),
     )
     return flux.numpy()

@@ -50,10 +50,25 @@ def masked_flux_loss(
     is_observed = observed.isfinite() & (weight > 0)
     observed = torch.where(is_observed, observed, predicted.detach())
     weight = torch.where(is_observed, weight, torch.zeros_like(weight))
+    loss = weight * flux_errors(predicted, observed, log_weight=log_weight)
+    return loss.sum() / weight.sum().clamp(min=1e-6)
+
+
+def flux_errors(predicted: Tensor, observed: Tensor, *, log_weight: float) -> Tensor:
+    """Error of each window, whose mean is the loss.
+
+    Parameters
+    ----------
+    predicted, observed : (...), over the flux scale
+    log_weight : share of the logarithmic part, 0 to 1
+
+    Returns
+    -------
+    (...)
+    """
     in_log = (response_to_network(predicted) - response_to_network(observed)) ** 2
     huber = functional.huber_loss(predicted, observed, reduction="none")
-    loss = weight * (log_weight * in_log + (1 - log_weight) * huber)
-    return loss.sum() / weight.sum().clamp(min=1e-6)
+    return log_weight * in_log + (1 - log_weight) * huber
 
 
 def contrastive_loss(

@@ -22,6 +22,7 @@ from chamnet.model.places import predict_places
 from chamnet.provenance import write_text
 from chamnet.training.bag import Bag, draw_bag, join_places
 from chamnet.training.curves import plot_learning_curve
+from chamnet.training.doubt import fit_doubt_factor
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
@@ -154,7 +155,16 @@ def train_member(
         turn=int(member),
     )
     trained = _build_member(network, scaling, data.target, options, seed=own_seed)
-    out_of_bag = _predict_out_of_bag(trained, data.select_places(bag.n_times == 0))
+    left_out = data.select_places(bag.n_times == 0)
+    if "few_shot" in trained.modes:
+        trained.doubt_factors["few_shot"] = fit_doubt_factor(
+            trained,
+            left_out,
+            np.ones(len(left_out.windows), dtype=bool),
+            mode="few_shot",
+            log_weight=options.log_weight,
+        )
+    out_of_bag = _predict_out_of_bag(trained, left_out)
     trained.mean_factors |= _mean_factors(trained, out_of_bag)
     write_text(folder / "learning_curve.csv", curve.to_csv(index=False))
     plot_learning_curve(curve, folder / "learning_curve.png", title=f"{data.target} {member}")

@@ -44,18 +44,22 @@ def fit_mean_factor(observed: np.ndarray, predicted: np.ndarray, cluster: np.nda
     total_observed, total_predicted = means.sum(axis=0)
     if not (total_observed > 0 and total_predicted > 0):
         return 1.0
-    log_factor = np.log(total_observed / total_predicted)
-    variance = _jackknife_variance(means)
-    return float(np.exp(log_factor * LOG_FACTOR_SPREAD**2 / (LOG_FACTOR_SPREAD**2 + variance)))
-
-
-def _jackknife_variance(means: np.ndarray) -> float:
-    """Variance of the log ratio of sums over clusters; 1 where it cannot be known."""
-    n = len(means)
-    if n < 2:
-        return 1.0
     left = means.sum(axis=0) - means  # (n, 2), each cluster left out
-    if (left <= 0).any():
-        return 1.0
-    logs = np.log(left[:, 0] / left[:, 1])
-    return float((n - 1) / n * ((logs - logs.mean()) ** 2).sum())
+    logs = np.log(left[:, 0] / left[:, 1]) if (left > 0).all() else np.empty(0)
+    return shrink_factor(total_observed / total_predicted, logs, spread=LOG_FACTOR_SPREAD)
+
+
+def shrink_factor(factor: float, left_out: np.ndarray, *, spread: float) -> float:
+    """Factor drawn towards 1 as far as its clusters leave it unsure.
+
+    Parameters
+    ----------
+    factor : fitted on all clusters
+    left_out : (n_clusters,)
+        Logarithms of what is fitted with each cluster left out: its jackknife variance, taken
+        as 1 of fewer than two.
+    spread : expected of the logarithm before anything is seen
+    """
+    n = len(left_out)
+    variance = (n - 1) * np.var(left_out) if n > 1 else 1.0
+    return float(np.exp(np.log(factor) * spread**2 / (spread**2 + variance)))

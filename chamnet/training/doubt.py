@@ -1,0 +1,76 @@
+"""How far the measured cycle of a place is doubted, fitted for each context mode."""
+
+import numpy as np
+import torch
+
+from chamnet.data.windows import MEASURED, PlaceData, build_window_means
+from chamnet.model.member import Member
+from chamnet.model.places import predict_places
+from chamnet.training.losses import flux_errors
+from chamnet.training.restoration import shrink_factor
+
+FACTORS = 4.0 ** np.arange(-1, 4)  # of the learned doubt that are tried
+LOG_FACTOR_SPREAD = 2.0  # spread expected of the log factor before anything is seen
+
+
+def fit_doubt_factor(
+    member: Member, data: PlaceData, is_held_out: np.ndarray, *, mode: str, log_weight: float
+) -> float:
+    """Factor of the learned doubt with which held-out windows are predicted best.
+
+    Training knows its places by heart and learns one doubt. A later year of such a place can
+    do with less of the measured cycle, a place never seen needs more of it.
+
+    Parameters
+    ----------
+    member : trained; without a doubt the factor is 1
+    data : places, with all their windows
+    is_held_out : (n_windows,) of bool
+        Windows that did not train; of filled ones none counts.
+    mode : context mode the factor is for
+    log_weight : of the training's loss, which is what is made small
+
+    Returns
+    -------
+    scalar, above 0; 1 where nothing was held out
+
+    Notes
+    -----
+    The logarithm is shrunk to 0 by its jackknife variance over clusters, and n clusters count
+    for n of n + 1: two that agree prove little.
+    """
+    measured = (data.windows["quality"] == MEASURED).to_numpy()
+    held_out = data.with_windows(is_held_out & measured)
+    if member.network.anchor is None or mode == "zero_shot" or held_out.windows.empty:
+        return 1.0
+    readable = data.with_windows(measured)
+    errors = []
+    for factor in FACTORS:
+        flux = predict_places(
+            member, readable, mode=mode, restore_mean=False, doubt_factor=float(factor)
+        )
+        errors.append(_errors_by_cluster(member, flux, held_out, log_weight))
+    return _best_factor(np.stack(errors))
+
+
+def _errors_by_cluster(
+    member: Member, flux: np.ndarray, held_out: PlaceData, log_weight: float
+) -> np.ndarray:
+    """Sum of the errors of each cluster's windows, (n_clusters,)."""
+    scale = member.normalization.flux_scale
+    predicted, observed = (
+        torch.from_numpy(np.asarray(values, dtype=np.float64) / scale)
+        for values in (build_window_means(flux, held_out), held_out.windows["flux"])
+    )
+    errors = flux_errors(predicted, observed, log_weight=log_weight).nan_to_num(0.0).numpy()
+    _, cluster = np.unique(held_out.cluster[held_out.windows["place"]], return_inverse=True)
+    return np.bincount(cluster, errors)
+
+
+def _best_factor(errors: np.ndarray) -> float:
+    """Factor of the least sum of errors, (n_factors, n_clusters), shrunk."""
+    total = errors.sum(axis=1)
+    left_out = np.log(FACTORS)[(total[:, None] - errors).argmin(axis=0)]
+    best = shrink_factor(FACTORS[total.argmin()], left_out, spread=LOG_FACTOR_SPREAD)
+    n = errors.shape[1]
+    return float(best ** (n / (n + 1)))
