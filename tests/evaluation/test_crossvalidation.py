@@ -95,6 +95,20 @@ def test_without_context_no_model_sees_the_held_out_places(model):
         np.testing.assert_array_equal(flux, two[context])
 
 
+@pytest.mark.parametrize(("protocol", "judged"), [("temporal", "rolling"), ("spatial", "few_shot")])
+def test_the_doubt_is_fitted_once_for_all_modes_that_read_a_past(monkeypatch, protocol, judged):
+    data, _ = make_place_data()
+    asked = []
+    monkeypatch.setattr(fits, "fit_doubt_factor", lambda *_, mode, **__: asked.append(mode) or 1e9)
+    doubted, _ = predict_held_out(make_fit(data, protocol=protocol), data)
+    monkeypatch.setattr(fits, "fit_doubt_factor", lambda *_, **__: 1.0)
+    plain, _ = predict_held_out(make_fit(data, protocol=protocol), data)
+    assert asked == [judged]
+    for (_, mode), flux in doubted.items():
+        same = np.array_equal(flux, plain["chamnet", mode], equal_nan=True)
+        assert same == (mode == "zero_shot")
+
+
 def test_few_shot_sees_earlier_years_of_a_held_out_place_and_no_later_ones():
     data, _ = make_place_data()
     fit = make_fit(data, protocol="spatial", contexts=("few_shot",))

@@ -26,6 +26,7 @@ def data():
 
 def test_a_saved_member_predicts_the_same(tmp_path, data):
     member = make_member(data=data, mean_factors={"zero_shot": 1.3})
+    member.doubt_factors["rolling"] = 2.5
     save_member(member, tmp_path / "checkpoint.pt")
     loaded = load_member(
         tmp_path / "checkpoint.pt",
@@ -38,6 +39,7 @@ def test_a_saved_member_predicts_the_same(tmp_path, data):
         encode_and_predict(loaded, data), encode_and_predict(member, data), rtol=0, atol=0
     )
     assert loaded.mean_factor == 1.3
+    assert loaded.doubt_factors == {"rolling": 2.5}
     assert loaded.target == "emission"
 
 

@@ -105,6 +105,7 @@ def test_the_stage_leaves_checkpoint_curve_and_out_of_bag_predictions(
     assert rows.loc[rows["mode"] == "few_shot", "year"].min() == 2012
     member = load_member(folder / "checkpoint.pt", mode="rolling")
     assert set(member.mean_factors) == {"zero_shot"}
+    assert set(member.doubt_factors) == {"few_shot"}
 
 
 def test_out_of_bag_predictions_are_of_places_never_drawn_and_not_restored(tmp_path, monkeypatch):
