@@ -1,5 +1,7 @@
 """How far the measured cycle of a place is doubted, fitted for each context mode."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -39,11 +41,11 @@ def fit_doubt_factor(
     The logarithm is shrunk to 0 by its jackknife variance over clusters, and n clusters count
     for n of n + 1: two that agree prove little.
     """
-    measured = (data.windows["quality"] == MEASURED).to_numpy()
-    held_out = data.with_windows(is_held_out & measured)
-    if member.network.anchor is None or mode == "zero_shot" or held_out.windows.empty:
+    if member.network.anchor is None or mode == "zero_shot":
         return 1.0
-    readable = data.with_windows(measured)
+    readable, held_out = _places_held_out(data, is_held_out)
+    if held_out.windows.empty:
+        return 1.0
     errors = []
     for factor in FACTORS:
         flux = predict_places(
@@ -51,6 +53,15 @@ def fit_doubt_factor(
         )
         errors.append(_errors_by_cluster(member, flux, held_out, log_weight))
     return _best_factor(np.stack(errors))
+
+
+def _places_held_out(data: PlaceData, is_held_out: np.ndarray) -> tuple[PlaceData, PlaceData]:
+    """Places with a held-out window: with all that was measured there, and with those alone."""
+    windows = data.windows.assign(is_held_out=is_held_out)
+    measured = dataclasses.replace(data, windows=windows[windows["quality"] == MEASURED])
+    rows = measured.windows
+    readable = measured.select_places(np.unique(rows.loc[rows["is_held_out"], "place"]))
+    return readable, readable.with_windows(readable.windows["is_held_out"])
 
 
 def _errors_by_cluster(

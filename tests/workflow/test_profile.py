@@ -49,14 +49,16 @@ def test_every_group_has_a_size_and_every_size_a_group():
     assert set(PROFILE["groups"].values()) == set(PROFILE["group-components"])
 
 
-def test_the_plan_with_tiles_and_daily_fluxes_can_be_cut_into_its_groups(tmp_path):
+def test_the_plan_of_every_stage_with_tiles_and_daily_fluxes_can_be_cut_into_its_groups(tmp_path):
     """Snakemake refuses a plan with a path that leaves a group and comes back."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
     command += ["--profile", ROOT / "workflow/profiles/slurm", "--directory", tmp_path]
-    command += ["--dry-run", "--quiet", "all"]
+    command += ["--dry-run"]
     command += ["--config", "predict={tiles: 2, daily: true}", "--", "global_budget"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    for stage in ("make_demo_world", "embed_year", "predict_tile", "check_closure", "write_report"):
+        assert stage in done.stdout + done.stderr
 
 
 def test_one_line_gives_every_rule_of_the_network_a_gpu_and_no_group_mixes_the_two():

@@ -38,14 +38,6 @@ def test_no_rule_retries_inside_its_own_allocation_or_outputs_a_folder():
         assert "directory(" not in text
 
 
-def test_the_demo_plans_every_stage_in_the_groups_of_the_cluster():
-    profile = ROOT / "workflow/profiles/slurm"
-    done = run_snakemake("--profile", profile, "--dry-run", "--forceall", "--", "global_budget")
-    assert done.returncode == 0, done.stdout + done.stderr
-    for stage in ("make_demo_world", "embed_year", "check_closure", "write_report"):
-        assert stage in done.stdout + done.stderr
-
-
 @pytest.mark.slow
 def test_the_real_towers_need_no_map():
     folder = ROOT / "../shared/data/towers"
