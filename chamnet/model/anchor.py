@@ -17,7 +17,8 @@ class SeasonalAnchor(nn.Module):
     """Draws the network's flux towards what was measured at the place.
 
     A mean of n measured months weighs n / (n + k) against what the network says without it,
-    the empirical Bayes estimate of a mean [1]_; k is learned. First the network's flux is
+    the empirical Bayes estimate of a mean [1]_; k is learned, and then fitted once more by
+    context mode (`chamnet.training.doubt`). First the network's flux is
     brought to the measured level (a ratio estimate, shrunk likewise), then it is blended with
     the measured mean cycle, which the weather of the target year moves. Where nothing was
     measured, the flux is the network's own, bit for bit.
