@@ -171,7 +171,12 @@ def train_member(
     write_text(folder / "out_of_bag.csv", out_of_bag.to_csv(index=False))
     save_member(trained, folder / "checkpoint.pt")
     resume_file.unlink(missing_ok=True)
-    logger.info("train_member %s: done, mean factors %s", member, trained.mean_factors)
+    logger.info(
+        "train_member %s: done, mean factors %s, doubt factors %s",
+        member,
+        trained.mean_factors,
+        trained.doubt_factors,
+    )
 
 
 def load_pretrained(path: str | os.PathLike, data: PlaceData) -> Member:
