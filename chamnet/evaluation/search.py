@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from chamnet.config import TrainConfig
 from chamnet.data.splits import hold_out_clusters
-from chamnet.data.windows import PlaceData, build_window_means
+from chamnet.data.windows import PlaceData
 from chamnet.evaluation.learned import Settings, fit_named
 from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
 from chamnet.inference.places import predict_places
-from chamnet.training.losses import masked_flux_loss
+from chamnet.training.doubt import window_errors
 
 logger = logging.getLogger(__name__)
 
@@ -102,12 +101,5 @@ def _validation_loss(
     measured = part.with_windows(is_measured(part))
     flux = predict_places(member, measured, mode=mode, restore_mean=False)
     held_out = part.with_windows(validation & is_measured(part))
-    scale = member.normalization.flux_scale
-    predicted, observed = (
-        torch.from_numpy(np.asarray(values, dtype=np.float64) / scale)[None]
-        for values in (build_window_means(flux, held_out), held_out.windows["flux"])
-    )
-    weight = predicted.isfinite().double()
-    log_weight = float(train.get("log_weight", TrainConfig().log_weight))
-    loss = masked_flux_loss(predicted.nan_to_num(), observed, weight, log_weight=log_weight)
-    return loss.item()
+    log_weight = TrainConfig.model_validate(dict(train)).log_weight
+    return float(np.nanmean(window_errors(member, flux, held_out, log_weight=log_weight)))

@@ -51,8 +51,9 @@ def fit_doubt_factor(
         flux = predict_places(
             member, readable, mode=mode, restore_mean=False, doubt_factor=float(factor)
         )
-        errors.append(_errors_by_cluster(member, flux, held_out, log_weight))
-    return _best_factor(np.stack(errors))
+        errors.append(window_errors(member, flux, held_out, log_weight=log_weight))
+    _, cluster = np.unique(held_out.cluster[held_out.windows["place"]], return_inverse=True)
+    return _best_factor(np.stack([np.bincount(cluster, np.nan_to_num(e)) for e in errors]))
 
 
 def _places_held_out(data: PlaceData, is_held_out: np.ndarray) -> tuple[PlaceData, PlaceData]:
@@ -64,18 +65,29 @@ def _places_held_out(data: PlaceData, is_held_out: np.ndarray) -> tuple[PlaceDat
     return readable, readable.with_windows(readable.windows["is_held_out"])
 
 
-def _errors_by_cluster(
-    member: Member, flux: np.ndarray, held_out: PlaceData, log_weight: float
+def window_errors(
+    member: Member, flux: np.ndarray, data: PlaceData, *, log_weight: float
 ) -> np.ndarray:
-    """Sum of the errors of each cluster's windows, (n_clusters,)."""
+    """Error of each window, as the training's loss has it.
+
+    Parameters
+    ----------
+    member : its flux scale is that of the loss
+    flux : (P, Y, T), kg m-2 s-1, predicted of the places of ``data``
+    data : places and the windows that are judged
+    log_weight : share of the logarithmic part, 0 to 1
+
+    Returns
+    -------
+    (n_windows,)
+        NaN where nothing is predicted.
+    """
     scale = member.normalization.flux_scale
     predicted, observed = (
         torch.from_numpy(np.asarray(values, dtype=np.float64) / scale)
-        for values in (build_window_means(flux, held_out), held_out.windows["flux"])
+        for values in (build_window_means(flux, data), data.windows["flux"])
     )
-    errors = flux_errors(predicted, observed, log_weight=log_weight).nan_to_num(0.0).numpy()
-    _, cluster = np.unique(held_out.cluster[held_out.windows["place"]], return_inverse=True)
-    return np.bincount(cluster, errors)
+    return flux_errors(predicted, observed, log_weight=log_weight).numpy()
 
 
 def _best_factor(errors: np.ndarray) -> float:
