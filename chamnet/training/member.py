@@ -156,14 +156,7 @@ def train_member(
     )
     trained = _build_member(network, scaling, data.target, options, seed=own_seed)
     left_out = data.select_places(bag.n_times == 0)
-    if "few_shot" in trained.modes:
-        trained.doubt_factors["few_shot"] = fit_doubt_factor(
-            trained,
-            left_out,
-            np.ones(len(left_out.windows), dtype=bool),
-            mode="few_shot",
-            log_weight=options.log_weight,
-        )
+    trained.doubt_factors |= _doubt_factors(trained, left_out, options.log_weight)
     out_of_bag = _predict_out_of_bag(trained, left_out)
     trained.mean_factors |= _mean_factors(trained, out_of_bag)
     write_text(folder / "learning_curve.csv", curve.to_csv(index=False))
@@ -307,6 +300,15 @@ def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
         )
         parts.append(_predict_windows(member, data, "few_shot")[has_context])
     return pd.concat(parts)[OUT_OF_BAG_COLUMNS].reset_index(drop=True)
+
+
+def _doubt_factors(member: Member, left_out: PlaceData, log_weight: float) -> dict[str, float]:
+    """Factor of few_shot, which alone places that were left out can tell."""
+    if "few_shot" not in member.modes:
+        return {}
+    everything = np.ones(len(left_out.windows), dtype=bool)
+    factor = fit_doubt_factor(member, left_out, everything, mode="few_shot", log_weight=log_weight)
+    return {"few_shot": factor}
 
 
 def _mean_factors(member: Member, out_of_bag: pd.DataFrame) -> dict[str, float]:
