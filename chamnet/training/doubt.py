@@ -11,7 +11,7 @@ from chamnet.model.places import predict_places
 from chamnet.training.losses import flux_errors
 from chamnet.training.restoration import shrink_factor
 
-FACTORS = 4.0 ** np.arange(-1, 4)  # of the learned doubt that are tried
+FACTORS = np.array([1.0, 4.0, 0.25, 16.0, 64.0])  # tried; of equals the first, nearest to 1
 LOG_FACTOR_SPREAD = 2.0  # spread expected of the log factor before anything is seen
 
 
@@ -34,7 +34,7 @@ def fit_doubt_factor(
 
     Returns
     -------
-    scalar, above 0; 1 where nothing was held out
+    scalar, above 0; 1 where nothing was held out, or nothing of it has a measured past
 
     Notes
     -----

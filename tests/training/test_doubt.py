@@ -46,6 +46,11 @@ def test_nothing_held_out_no_past_and_no_anchor_leave_the_doubt_as_it_was_learne
     assert fit(make_member(data=DATA, anchor=False)) == 1.0
 
 
+def test_first_years_which_have_no_past_leave_it_too():
+    first_year = (DATA.windows["year"] == DATA.years[0]).to_numpy()
+    assert fit(make_member(data=DATA), is_held_out=first_year) == 1.0
+
+
 def test_filled_windows_do_not_count():
     member = make_member(data=DATA)
     filled = with_last_year_of(member, doubt_factor=64.0).windows.assign(quality=1)
