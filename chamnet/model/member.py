@@ -1,8 +1,10 @@
 """A trained network with its normalization: physical units in, physical units out."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -138,6 +140,10 @@ class Member(nn.Module):
                 f"asked for {n_context_years}"
             )
 
+    def has_response(self, seasons: Tensor | np.ndarray) -> bool:
+        """Whether any of these seasonal summaries of years, (..., 12, S), holds a response."""
+        return bool(seasons[..., self.network.n_drivers + 1].any())
+
     @torch.no_grad()
     def encode_year(self, drivers: Tensor, response: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Embedding and seasonal summary of a year of each place.
@@ -175,6 +181,7 @@ class Member(nn.Module):
         year_mask: Tensor,
         *,
         mean_factor: float | None = None,
+        has_response: bool | None = None,
     ) -> Tensor:
         """Flux of each day of the target year, its mean restored.
 
@@ -189,13 +196,16 @@ class Member(nn.Module):
         year_mask : (B, Y)
             False where a year is missing.
         mean_factor : the checkpoint's own for zero_shot when None
+        has_response : whether any of the seasons holds a response, as the method of that name says
+            None looks, and waits for a GPU to have found it.
 
         Returns
         -------
         (B, T), kg m-2 s-1, never negative
         """
         context = Context(embeddings.float(), seasons.float(), year_mask)
-        return self._decode(context, drivers, attributes, mean_factor)
+        known = {} if self.network.anchor is None else {"has_response": has_response}
+        return self._decode(context, drivers, attributes, mean_factor, **known)
 
     @torch.no_grad()
     def predict_pooled(
@@ -243,17 +253,15 @@ class Member(nn.Module):
         drivers: Tensor,
         attributes: Tensor,
         mean_factor: float | None,
-        **doubt: float,
+        **of_anchor: float | bool | None,
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
-        T = drivers.shape[1]
-        fraction = torch.tensor(year_fraction(T), dtype=torch.float32).unsqueeze(0)
         flux = self.network.decode(
             context,
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
-            fraction.to(drivers.device, non_blocking=True),  # a GPU is not waited for
-            **doubt,
+            _build_fraction(drivers.shape[1], drivers.device),
+            **of_anchor,
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 
@@ -264,7 +272,7 @@ class Member(nn.Module):
     def _normalize_attributes(self, attributes: Tensor) -> Tensor:
         centered = (attributes.float() - self.attribute_mean).nan_to_num(0.0)
         spread = self.attribute_spread
-        normalized = torch.where(spread > 0, centered / spread.clamp(min=1e-30), 0.0)
+        normalized = (centered / spread.clamp(min=1e-30)).masked_fill(spread <= 0, 0.0)
         return normalized.clamp(-HIGHEST_NORMALIZED, HIGHEST_NORMALIZED)
 
     def to_dict(self) -> dict[str, Any]:
@@ -296,3 +304,9 @@ class Member(nn.Module):
         network.load_state_dict(values["weights"])
         names = ("target", "modes", "n_context_years", "mean_factors", "doubt_factors", "settings")
         return cls(network, normalization, **{name: values[name] for name in names})
+
+
+@functools.cache
+def _build_fraction(n_steps: int, device: torch.device) -> Tensor:
+    """Fraction of the year at the middle of each day, (1, T); a GPU is given it once."""
+    return torch.tensor(year_fraction(n_steps), dtype=torch.float32).unsqueeze(0).to(device)

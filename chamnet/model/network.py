@@ -123,6 +123,7 @@ class CHAMNet(nn.Module):
         fraction: Tensor,
         *,
         doubt_factor: float = 1.0,
+        has_response: bool | None = None,
     ) -> Tensor:
         """Flux of each day of the target year over the flux scale, never negative.
 
@@ -134,6 +135,8 @@ class CHAMNet(nn.Module):
         attributes : (B, A), normalized
         fraction : (B, T), or (1, T) for all, of the year at the middle of each day
         doubt_factor : of the anchor's doubt
+        has_response : whether a response was measured at any of the places
+            None looks, and waits for a GPU to have found it.
 
         Returns
         -------
@@ -151,8 +154,9 @@ class CHAMNet(nn.Module):
         parts.extend(self._weather_and_season(season, drivers, fraction))
         inputs = torch.cat(parts, dim=-1)
         response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
-        # asked here, where a GPU has little to finish first
-        has_base = self.anchor is not None and bool(coverage.any())
+        if has_response is None:  # asked here, where a GPU has little to finish first
+            has_response = self.anchor is not None and bool(coverage.any())
+        has_base = self.anchor is not None and has_response
         flux, states = self.decoder(inputs, self.meta_network(condition), needs_states=has_base)
         if not has_base:
             return flux

@@ -141,6 +141,21 @@ def test_embeddings_in_float16_predict_almost_the_same(data):
     torch.testing.assert_close(one, other, rtol=5e-3, atol=1e-13)
 
 
+@pytest.mark.parametrize("is_measured", [False, True])
+def test_a_member_that_is_told_of_a_response_predicts_what_one_does_that_looks(data, is_measured):
+    member = make_member(data=data)
+    drivers, attributes = make_year(data)
+    response = torch.full(drivers.shape[:2], 3e-9) if is_measured else None
+    embedding, season = member.encode_year(drivers, response)
+    context = embedding[:, None], season[:, None], torch.ones(4, 1, dtype=torch.bool)
+    assert member.has_response(season) is is_measured
+    found, told = (
+        member.predict(drivers, attributes, *context, has_response=known)
+        for known in (None, is_measured)
+    )
+    torch.testing.assert_close(found, told, rtol=0, atol=0)
+
+
 def test_the_mean_factor_scales_the_flux(data):
     plain, restored = (
         encode_and_predict(make_member(data=data, mean_factors=factors), data)
