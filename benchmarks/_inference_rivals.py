@@ -170,7 +170,7 @@ def build_function(setting: Setting, members: dict) -> Callable:
     def run(x: Any, a: Any, e: Any, s: Any) -> tuple:
         mask = torch.ones(e.shape[0], e.shape[2], dtype=torch.bool, device=e.device)
         fluxes = [
-            member.predict(x, a, e[:, m].float(), s[:, m].float(), mask)
+            member.predict(x, a, e[:, m].float(), s[:, m].float(), mask, has_response=False)
             for m, member in enumerate(members.values())
         ]
         return (mean_by_month(torch.stack(fluxes, 1), lengths),)

@@ -1,15 +1,22 @@
 """On a GPU: the numbers of a CPU, the same bits each time, and memory that runs out."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
-from factories_inference import make_world
+from factories_inference import ATTRIBUTES, DRIVERS, make_world
 from factories_model import make_model_config, make_network, make_place_data, make_train_config
 
 from chamnet.data.normalization import Normalization
 from chamnet.data.store import open_store
 from chamnet.evaluation.learned import NETWORKS, fit_baseline
 from chamnet.inference import predict
+from chamnet.inference.batches import Batcher
+from chamnet.inference.embed import ContextFunction
+from chamnet.inference.ensemble import FluxFunction
+from chamnet.inference.graphs import Graphs
+from chamnet.model.checkpoint import load_member
 from chamnet.model.device import choose_device, seed_torch
 from chamnet.provenance import read_json
 from chamnet.training import loop
@@ -88,7 +95,7 @@ def test_memory_that_runs_out_halves_the_batch(world, tmp_path):
     expected = flux_of(world, tmp_path / "enough")
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
-    allowed = torch.cuda.memory_reserved() + 64 * 2**20
+    allowed = torch.cuda.memory_reserved() + 96 * 2**20
     torch.cuda.set_per_process_memory_fraction(allowed / total)
     try:
         flux = flux_of(world, tmp_path / "little")
@@ -96,6 +103,63 @@ def test_memory_that_runs_out_halves_the_batch(world, tmp_path):
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert read_json(tmp_path / "little" / "2012.json")["n_halvings"] > 0
     assert error_of(flux, expected) < LARGEST_ERROR
+
+
+def make_rows(*, seed, n_cells=64, n_days=366):
+    random = np.random.default_rng(seed)
+    return [random.normal(size=(n_cells, n_days)).astype("float32") for _ in DRIVERS]
+
+
+def assert_graph_has_the_bits_of_kernels(graphs, function, rows):
+    """Outputs of the function, recorded and not."""
+    with torch.inference_mode():
+        outputs = function(*(torch.from_numpy(row).cuda() for row in rows))
+        recorded = graphs.run(function, rows)
+    for output, found in zip(outputs, recorded, strict=True):
+        np.testing.assert_array_equal(found, output.float().cpu().numpy())
+    return recorded
+
+
+@pytest.mark.parametrize("has_response", [False, True])
+def test_a_graph_gives_the_bits_of_its_kernels_started_one_by_one(world, has_response):
+    device, graphs = str(choose_device("cuda")), Graphs()
+    members = tuple(load_member(path, device=device) for path in world.checkpoints)
+    about = {"calendar": "standard", "mean_factor": None, "has_response": has_response}
+    predict_batch = FluxFunction(members, year=2012, daily=True, **about)
+    for seed in range(3):  # recorded with the first
+        drivers = make_rows(seed=seed)
+        context = assert_graph_has_the_bits_of_kernels(graphs, ContextFunction(members), drivers)
+        embeddings, seasons = (part[:, :, None] for part in context)
+        if has_response:
+            seasons[..., len(DRIVERS) : len(DRIVERS) + 2] = 2.0, 1.0
+        attributes = make_rows(seed=9, n_days=len(ATTRIBUTES))[0]
+        rows = [attributes, embeddings, seasons, np.ones((64, 1), bool), *drivers]
+        assert_graph_has_the_bits_of_kernels(graphs, predict_batch, rows)
+
+
+def test_a_batch_that_is_halved_is_recorded_again():
+    batcher = Batcher(cells_per_batch=8, most=8, device=choose_device("cuda"), threads=1)
+    rows = np.arange(19, dtype=np.float32)[:, None]
+
+    def double(x):
+        return (x * 2,)
+
+    for _ in range(3):
+        np.testing.assert_array_equal(batcher.map(double, rows)[0], rows * 2)
+        batcher._halve(batcher.cells_per_batch)
+    assert batcher.cells_per_batch == 1
+
+
+def test_shards_that_share_a_graph_get_outputs_of_their_own():
+    batcher = Batcher(cells_per_batch=512, most=512, device=choose_device("cuda"), threads=1)
+
+    def sort(x):  # takes its time
+        return (x.sort(1).values,)
+
+    shards = [np.full((512, 4096), i, np.float32) for i in range(24)]
+    with ThreadPoolExecutor(6) as pool:
+        for i, (found,) in enumerate(pool.map(lambda rows: batcher.map(sort, rows), shards)):
+            assert (found == i).all()
 
 
 def train(resume_file=None, **options):

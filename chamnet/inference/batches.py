@@ -10,9 +10,8 @@ import functools
 import itertools
 import logging
 import os
-import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import torch
 
 from chamnet.errors import CheckpointError
 from chamnet.inference.engine import SHARDS_AT_ONCE
+from chamnet.inference.graphs import Function, Graphs
 from chamnet.model.checkpoint import load_member
 from chamnet.model.device import choose_device
 from chamnet.model.member import Member
@@ -36,11 +36,9 @@ CELLS_PER_BATCH = {
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc, malloc.h
 LARGEST_MMAP_THRESHOLD = 4 * 1024 * 1024 * 8  # glibc takes no larger one
 KEPT_BYTES = 512 * 1024**2
-# Shards that are computed at once by a process: a CPU's threads share one shard's batches; a GPU
-# takes the next shard's numbers on one stream while it computes on the other.
-N_TURNS = {"cpu": 1, "cuda": 2}
 N_SHARDS = {"cpu": SHARDS_AT_ONCE, "cuda": 2 * SHARDS_AT_ONCE}  # a GPU waits for the reading
 _halving = threading.Lock()
+_computing = threading.Lock()  # a CPU's threads share one shard's batches
 
 
 def set_up_torch(*, device: str) -> torch.device:
@@ -161,6 +159,7 @@ class Batcher:
         self.device = device
         self.threads = threads
         self.n_halvings = 0
+        self.graphs = Graphs()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -175,14 +174,13 @@ class Batcher:
         """Counts of a shard, with the batch size that it was computed with."""
         return counts | {"cells_per_batch": self.cells_per_batch, "n_halvings": self.n_halvings}
 
-    def map(
-        self, function: Callable[..., tuple[torch.Tensor, ...]], *arrays: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
+    def map(self, function: Function, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Outputs of a function for all rows.
 
         Parameters
         ----------
         function : of one tensor an array, (cell, ...); gives tensors (cell, ...)
+            A GPU records it once for all that are equal.
         arrays : (cell, ...)
         """
         n_rows, size = len(arrays[0]), self.cells_per_batch
@@ -191,7 +189,7 @@ class Batcher:
         def run(start: int) -> list[list[np.ndarray]]:
             return self._run_rows(function, arrays, start, min(start + size, n_rows))
 
-        with _turn(self.device):
+        with self._turn():
             if self.device.type == "cpu" and self.threads > 1:
                 with ThreadPoolExecutor(self.threads, initializer=_work_alone) as pool:
                     parts = list(itertools.chain(*pool.map(run, starts)))
@@ -199,9 +197,13 @@ class Batcher:
                 parts = list(itertools.chain(*map(run, starts)))
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
 
+    def _turn(self) -> contextlib.AbstractContextManager:
+        """Wait for a turn to compute a shard; on a GPU each batch waits for its own."""
+        return _computing if self.device.type == "cpu" else contextlib.nullcontext()
+
     def _run_rows(
         self,
-        function: Callable[..., tuple[torch.Tensor, ...]],
+        function: Function,
         arrays: Sequence[np.ndarray],
         start: int,
         stop: int,
@@ -232,52 +234,18 @@ class Batcher:
             "out of memory: going on with batches of %d cells; bits may differ from a run "
             "that never met this", self.cells_per_batch,
         )  # fmt: skip
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
 
-    def _run(
-        self, function: Callable[..., tuple[torch.Tensor, ...]], rows: list[np.ndarray]
-    ) -> list[np.ndarray]:
+    def _run(self, function: Function, rows: list[np.ndarray]) -> list[np.ndarray]:
         with torch.inference_mode():
-            outputs = function(*map(self._to_device, rows))
-        return [output.float().cpu().numpy() for output in outputs]
-
-    def _to_device(self, array: np.ndarray) -> torch.Tensor:
-        tensor = torch.from_numpy(array)
-        if self.device.type != "cuda":
-            return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+            if self.device.type == "cuda":
+                return self.graphs.run(function, rows)
+            outputs = function(*map(torch.from_numpy, rows))
+        return [output.float().numpy() for output in outputs]
 
 
 def _work_alone() -> None:
     """One thread of torch in a thread of the pool, which begins with one a core."""
     torch.set_num_threads(1)
-
-
-@contextlib.contextmanager
-def _turn(device: torch.device) -> Iterator[None]:
-    """Wait for a turn to compute a shard, on a GPU with a stream of CUDA.
-
-    Transfers of one shard so go beside another's computing. The streams are few and kept,
-    since memory that CUDA frees is used again by the same stream only.
-    """
-    turns = _turns(device)
-    stream = turns.get()
-    try:
-        if stream is not None:
-            stream.wait_stream(torch.cuda.default_stream(device))  # the weights are there
-        with torch.cuda.stream(stream):  # of None: nothing
-            yield
-    finally:
-        turns.put(stream)
-
-
-@functools.cache
-def _turns(device: torch.device) -> "queue.SimpleQueue[torch.cuda.Stream | None]":
-    turns: queue.SimpleQueue[torch.cuda.Stream | None] = queue.SimpleQueue()
-    for _ in range(N_TURNS[device.type]):
-        turns.put(torch.cuda.Stream(device) if device.type == "cuda" else None)
-    return turns
 
 
 def _pad(rows: np.ndarray, n_rows: int) -> np.ndarray:

@@ -126,6 +126,20 @@ class Embedding:
         self.writer.write(shard.name, region, at=region_of(region, shard))
 
 
+@dataclasses.dataclass(frozen=True)
+class ContextFunction:
+    """What is computed of a batch of cells; equal for all shards of a year."""
+
+    members: tuple[Member, ...]
+
+    def __call__(self, *drivers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings (B, member, E) and seasonal summaries (B, member, 12, S)."""
+        weather = torch.stack(drivers, dim=-1)  # B, T, D
+        pairs = [member.encode_year(weather) for member in self.members]
+        embeddings, seasons = zip(*pairs, strict=True)
+        return torch.stack(embeddings, 1), torch.stack(seasons, 1)
+
+
 def _write_embeddings(work: Embedding, engine: str) -> None:
     year, writer, any_member = work.year, work.writer, next(iter(work.members.values()))
     template = build_context_template(
@@ -161,14 +175,7 @@ def _embed(
     drivers: Sequence[np.ndarray], members: Mapping[str, Member], batcher: Batcher
 ) -> tuple[xr.Dataset, int]:
     """Context of cells, from drivers (cell, time) each, and how many of them are NaN."""
-
-    def encode(*rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        weather = torch.stack(rows, dim=-1)  # B, T, D
-        pairs = [member.encode_year(weather) for member in members.values()]
-        embeddings, seasons = zip(*pairs, strict=True)
-        return torch.stack(embeddings, 1), torch.stack(seasons, 1)
-
-    embedding, season = batcher.map(encode, *drivers)
+    embedding, season = batcher.map(ContextFunction(tuple(members.values())), *drivers)
     is_nan = ~are_finite(*drivers)
     embedding[is_nan], season[is_nan] = np.nan, np.nan
     region = xr.Dataset(

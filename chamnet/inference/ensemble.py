@@ -1,5 +1,6 @@
 """The members on a shard of cells: daily fluxes, their monthly means, and their spread."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -37,35 +38,16 @@ def predict_cells(
     NaN, for a NaN in their drivers, attributes or the target year's embedding
     """
     drivers, attributes, context = data
-    lengths = month_lengths(inputs.year, calendar=inputs.drivers.calendar)
-
-    def predict(
-        attributes: torch.Tensor,
-        embeddings: torch.Tensor,
-        seasons: torch.Tensor,
-        mask: torch.Tensor,
-        *drivers: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
-        weather = torch.stack(drivers, dim=-1)  # B, T, D
-        fluxes = [
-            member.predict(
-                weather,
-                attributes,
-                embeddings[:, m],
-                seasons[:, m],
-                mask,
-                mean_factor=inputs.mean_factor,
-            )
-            for m, member in enumerate(members.values())
-        ]
-        flux = torch.stack(fluxes, dim=1)  # B, member, T
-        monthly = mean_by_month(flux, lengths)
-        if not daily:
-            return (monthly,)
-        return monthly, flux.mean(1), _spread(flux)
-
+    any_member = next(iter(members.values()))
     outputs = batcher.map(
-        predict,
+        FluxFunction(
+            tuple(members.values()),
+            year=inputs.year,
+            calendar=inputs.drivers.calendar,
+            mean_factor=inputs.mean_factor,
+            has_response=any_member.has_response(context.seasons),
+            daily=daily,
+        ),
         attributes,
         context.embeddings.swapaxes(0, 1),  # float32 a batch at a time, in the member
         context.seasons.swapaxes(0, 1),
@@ -76,6 +58,55 @@ def predict_cells(
     for output in outputs:
         output[is_nan] = np.nan
     return build_regions(outputs), int(is_nan.sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class FluxFunction:
+    """What is computed of a batch of cells; equal for all shards of a year that are alike.
+
+    Attributes
+    ----------
+    members : networks
+    year, calendar : of the drivers
+    mean_factor : that restores the mean; None leaves each member its own
+    has_response : whether a response was measured at any of the cells
+    daily : give the daily mean and spread over members too
+    """
+
+    members: tuple[Member, ...]
+    year: int
+    calendar: str
+    mean_factor: float | None
+    has_response: bool
+    daily: bool
+
+    def __call__(
+        self,
+        attributes: torch.Tensor,
+        embeddings: torch.Tensor,
+        seasons: torch.Tensor,
+        mask: torch.Tensor,
+        *drivers: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        """Monthly means (B, member, 12), and where asked for daily mean and spread (B, T)."""
+        weather = torch.stack(drivers, dim=-1)  # B, T, D
+        fluxes = [
+            member.predict(
+                weather,
+                attributes,
+                embeddings[:, m],
+                seasons[:, m],
+                mask,
+                mean_factor=self.mean_factor,
+                has_response=self.has_response,
+            )
+            for m, member in enumerate(self.members)
+        ]
+        flux = torch.stack(fluxes, dim=1)  # B, member, T
+        monthly = mean_by_month(flux, month_lengths(self.year, calendar=self.calendar))
+        if not self.daily:
+            return (monthly,)
+        return monthly, flux.mean(1), _spread(flux)
 
 
 def mean_by_month(flux: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:

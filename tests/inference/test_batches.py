@@ -4,7 +4,6 @@ import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,14 +11,13 @@ import torch
 from factories_inference import make_world
 
 from chamnet.errors import CheckpointError
-from chamnet.inference import batches
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.provenance import read_json
 
 
 def make_batcher(**options):
     settings = {"cells_per_batch": 4, "most": 512, "threads": 1}
-    return Batcher(device=torch.device("cpu"), **(settings | options))
+    return Batcher(**({"device": torch.device("cpu")} | settings | options))
 
 
 @pytest.mark.parametrize("n_rows", [1, 4, 5, 8])
@@ -94,31 +92,12 @@ def test_one_shard_is_computed_at_a_time():
     assert set(most) == {1}
 
 
-class FakeStream:
-    """What a stream of CUDA is asked."""
-
-    def __init__(self, device=None):
-        self.waited_for = []
-
-    def wait_stream(self, other):
-        self.waited_for.append(other)
-
-
-def test_a_gpu_takes_two_shards_each_on_a_stream_that_is_kept(monkeypatch):
-    together, seen = threading.Barrier(2, timeout=30), []
-    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
-    monkeypatch.setattr(torch.cuda, "default_stream", lambda device: "weights")
-    monkeypatch.setattr(torch.cuda, "stream", lambda one: seen.append(one) or nullcontext())
-
-    def take_turn(_):
-        with batches._turn(torch.device("cuda", 7)):
-            together.wait()
-
+def test_shards_on_a_gpu_wait_for_nothing_but_its_batches(monkeypatch):
+    together, outputs = threading.Barrier(2, timeout=30), [np.zeros(1)]
+    batcher = make_batcher(device=torch.device("cuda"), cells_per_batch=1, most=1)
+    monkeypatch.setattr(batcher.graphs, "run", lambda *_: together.wait() is None or outputs)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(take_turn, range(6)))
-    assert len(seen) == 6
-    assert len({id(stream) for stream in seen}) == 2
-    assert {word for stream in seen for word in stream.waited_for} == {"weights"}
+        list(pool.map(lambda _: batcher.map(None, np.zeros((1, 1))), range(2)))
 
 
 @pytest.fixture

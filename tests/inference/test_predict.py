@@ -16,7 +16,7 @@ import pytest
 import torch
 import xarray as xr
 import zarr
-from factories_inference import make_cells, make_world, write_calibration
+from factories_inference import DRIVERS, make_cells, make_world, write_calibration
 
 from chamnet.data.context import context_folder, open_contexts
 from chamnet.data.store import StoreWriter, open_store, write_store
@@ -272,6 +272,22 @@ def test_earlier_years_change_the_fluxes(world, tmp_path):
     with_year = read_flux(world.predict(2012, years=[2011], store=tmp_path / "a.zarr"))
     without = read_flux(world.predict(2012, store=tmp_path / "b.zarr"))
     assert not np.allclose(with_year["flux"], without["flux"], rtol=1e-4, atol=0)
+
+
+def test_a_response_in_the_context_of_cells_is_the_base_of_their_flux(world, tmp_path, monkeypatch):
+    expected = read_flux(world.predict(2012, store=tmp_path / "a.zarr"))["flux"]
+    read, n_drivers = predict.Inputs.read, len(DRIVERS)
+
+    def read_with_response(inputs, shard):
+        drivers, attributes, context = read(inputs, shard)
+        context.seasons[:, 0, :, :, n_drivers : n_drivers + 2] = 2.0, 1e4  # far above; sure of it
+        return drivers, attributes, context
+
+    monkeypatch.setattr(predict.Inputs, "read", read_with_response)
+    flux = read_flux(world.predict(2012, store=tmp_path / "b.zarr"))["flux"]
+    is_first = np.arange(10) % 4 == 0  # of each shard
+    np.testing.assert_allclose(flux[:, :, is_first], 2.0 * 1.25 * 5e-10, rtol=1e-2)
+    np.testing.assert_allclose(flux[:, :, ~is_first], expected[:, :, ~is_first], rtol=1e-5)
 
 
 def test_a_cell_with_nan_is_nan_and_the_others_do_not_change(world, tmp_path, caplog):
