@@ -38,7 +38,8 @@ def _repeat_bits() -> None:
     the first product is computed.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
-    torch.use_deterministic_algorithms(mode=True)
+    # as ``use_deterministic_algorithms`` does, which imports torch's compiler for it
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a pass over memory each time
 
 
