@@ -1,6 +1,6 @@
 """Functions of a batch on a GPU, each recorded once as a graph of CUDA.
 
-Batches are of one size, so that the some hundred kernels of a batch can be started as one. Started
+Batches are of one size, so that the some 300 kernels of a batch can be started as one. Started
 one by one they wait for Python, whose other threads read and write shards.
 """
 
@@ -77,7 +77,7 @@ class Graph:
 def _give(rows: Sequence[np.ndarray]) -> list[torch.Tensor]:
     """Rows on the GPU, all of them there, copied while another batch is computed.
 
-    From memory as it is: by way of pinned memory took longer (H200).
+    From memory as it is: by way of pinned memory took longer (docs/inference.md).
     """
     with torch.cuda.stream(_copying_stream()):
         return [torch.from_numpy(row).cuda() for row in rows]
