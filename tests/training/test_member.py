@@ -25,7 +25,7 @@ def fit(data=DATA, *, validation=None, **options):
 
 
 def run_stage(folder, monkeypatch, *, data=DATA, **changes):
-    monkeypatch.setattr(stage, "open_place_data", lambda _: data)
+    monkeypatch.setattr(stage, "open_place_data", lambda _, prior=None: data)
     write_json(folder / "normalization.json", Normalization.fit(data).to_dict())
     options = {
         "observations": "emission.json",

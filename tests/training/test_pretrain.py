@@ -16,7 +16,7 @@ SIMULATED = make_place_data(n_places=8, n_years=3, monthly=True, seed=7)
 
 
 def run_stage(folder, monkeypatch, *, data=SIMULATED):
-    monkeypatch.setattr(stage, "open_place_data", lambda _: data)
+    monkeypatch.setattr(stage, "open_place_data", lambda _, prior=None: data)
     options = {
         "model": make_model_config().model_dump(),
         "train": make_train_config(n_steps=4).model_dump(),
