@@ -19,7 +19,7 @@ import pandas as pd
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, run_fit
+from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, path_of_fit, run_fit
 from chamnet.evaluation.learned import CHAMNET, FOREST, NETWORKS, WITH_CLASS
 from chamnet.evaluation.pretrained import run_pretraining
 from chamnet.evaluation.protocols import PROTOCOLS
@@ -282,7 +282,8 @@ def _folds(protocol: str, data: PlaceData, contexts: Sequence[str], n_folds: int
 
 def _run_all(fits: Sequence[Fit], folder: Path, threads: int, n_processes: int) -> list[Path]:
     """Tables of all fits, in their order; first what their networks begin with."""
-    before = {p.digest: p for p in (fit.pretraining for fit in fits) if p is not None}
+    left = [fit for fit in fits if not path_of_fit(fit, folder).exists()]
+    before = {p.digest: p for p in (fit.pretraining for fit in left) if p is not None}
     if before:
         logger.info("cross_validate: %d networks are pretrained first", len(before))
     # joblib's workers do not import the main script, which may be one of Snakemake's.

@@ -158,6 +158,11 @@ class Fit:
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
 
 
+def path_of_fit(fit: Fit, folder: str | os.PathLike) -> Path:
+    """Where the predictions of a fit are kept."""
+    return Path(folder) / f"{fit.digest}.parquet"
+
+
 def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
     """Fit, predict what is held out, and keep it; nothing to do where it is kept already.
 
@@ -173,7 +178,7 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
         Table of predictions, one row a scored window and context (see `build_predictions`);
         beside it ``.npz`` with the daily fluxes of the places and years that were scored.
     """
-    path = Path(folder) / f"{fit.digest}.parquet"
+    path = path_of_fit(fit, folder)
     if path.exists():
         return path
     initial = read_pretrained(fit.pretraining, folder) if fit.pretraining else None
