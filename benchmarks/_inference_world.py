@@ -197,8 +197,8 @@ def write_drivers(manifest: Path, year: int, places: dict, cells_per_shard: int)
     import dask.array
     import xarray as xr
 
+    from chamnet.data.shards import build_shards
     from chamnet.data.store import StoreWriter
-    from chamnet.inference.shards import build_shards
     from chamnet.timeaxis import daily_time
 
     names = driver_names()

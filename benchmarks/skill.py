@@ -33,11 +33,12 @@ from chamnet.config import Config, read_config
 from chamnet.data.windows import open_place_data
 from chamnet.demo.simulated import simulate_benchmark_places
 from chamnet.evaluation.crossvalidation import cross_validate
-from chamnet.evaluation.fits import MODELS
+from chamnet.evaluation.fits import MODELS, PROCESS_MODEL
 from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.search import search_settings
 from chamnet.evaluation.skill import score_predictions
+from chamnet.model.member import MEASURED_MODES, PRIOR
 from chamnet.provenance import digest_of_code
 
 RESULTS = ROOT / "results" / "benchmark_skill"
@@ -58,6 +59,7 @@ SEARCH_TRAIN = {"n_steps": 150, "steps_per_epoch": 25}  # half of a run's, to be
 SIMULATED = {"n_places": 3000, "n_years": 20, "step_deg": 1.0}
 QUICK_SIMULATED = {"n_places": 60, "n_years": 6, "step_deg": 2.0}
 SIMULATED_TRAIN = {"n_steps": 2000, "steps_per_epoch": 200}  # of every network: places abound
+MODES = (*MEASURED_MODES, PRIOR)
 DIFFERENCE = ("site_median", "r2_difference")
 
 
@@ -97,6 +99,19 @@ class Data:
     def build_prior(self, target: str) -> dict[str, str] | None:
         """Manifest of simulated places to pretrain on, made where they are not there yet."""
         return {target: self._make(f"prior/{target}_places.json")} if self.pretrained else None
+
+    def build_prior_flux(self, target: str, of: str) -> dict[str, str] | None:
+        """Manifest of a process model's flux at observed or simulated places, likewise."""
+        return {target: self._make(f"prior/{target}/{of}.json")} if self.pretrained else None
+
+    def models(self) -> tuple[str, ...]:
+        """Models that are compared; the process model's flux is there where one is read."""
+        return tuple(name for name in MODELS if name != PROCESS_MODEL or self.pretrained)
+
+    def contexts(self, target: str) -> tuple[str, ...]:
+        """Context modes that are scored."""
+        modes = (*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",)
+        return (*modes, PRIOR) if self.pretrained else modes
 
     def _make(self, product: str) -> str:
         manifest = f"results/{self.read_options().run.name}/{product}"
@@ -159,6 +174,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(DATA), help="some of the data")
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), help="some of them")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
+    parser.add_argument("--contexts", nargs="+", choices=MODES, help="some of the context modes")
     parser.add_argument("--ablations", nargs="*", choices=list(ABLATIONS), help="some of them")
     parser.add_argument("--ablation-seeds", type=int, default=1, help="repeats of an ablation")
     parser.add_argument("--average", action="store_true", help="score means over seeds too")
@@ -185,8 +201,8 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 predictions_folder=folder / "predictions",
                 figures_folder=folder / "figures",
                 protocols=_protocols(data, target, options),
-                models=options.models or (QUICK_MODELS if options.quick else MODELS),
-                contexts=(*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",),
+                models=options.models or (QUICK_MODELS if options.quick else data.models()),
+                contexts=options.contexts or data.contexts(target),
                 n_folds=2 if options.quick or data.simulated else 5,
                 n_seeds=1 if options.quick else options.seeds,
                 model=config.model.model_dump(),
@@ -198,6 +214,8 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
                 n_variant_seeds=options.ablation_seeds,
                 swap_history=target == "emission",
                 prior=data.build_prior(target),
+                prior_flux=data.build_prior_flux(target, "observed"),
+                prior_flux_simulated=data.build_prior_flux(target, "simulated"),
                 pretrain=config.pretrain.model_dump(),
             )
         )

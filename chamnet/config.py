@@ -21,9 +21,10 @@ from chamnet.config_inputs import (
     WetlandsConfig,
 )
 from chamnet.config_networks import (
-    Mode,
+    CellMode,
     ModelConfig,
     PretrainConfig,
+    PriorConfig,
     SimulateConfig,
     SkillConfig,
     TrainConfig,
@@ -137,7 +138,11 @@ class PredictConfig(Section):
     n_context_years: int = Field(
         4, ge=0, le=50, description="earlier years read; those of training at most"
     )
-    mode: Mode = Field("zero_shot", description="context mode of grid cells")
+    mode: CellMode = Field(
+        "zero_shot",
+        description="context mode of grid cells, and what their networks are trained for: "
+        "drivers alone, or a process model's flux in the context too (section prior)",
+    )
     cells_per_batch: int | None = Field(
         None,
         ge=1,
@@ -179,6 +184,7 @@ class Config(Section):
     towers: TowersConfig = Field(TowersConfig(), description="towers")
     chambers: ChambersConfig = Field(ChambersConfig(), description="chambers")
     simulate: SimulateConfig = Field(SimulateConfig(), description="simulated places")
+    prior: PriorConfig = Field(PriorConfig(), description="process model of the mode prior")
     pretrain: PretrainConfig = Field(PretrainConfig(), description="pretraining")
     model: ModelConfig = Field(ModelConfig(), description="the network")
     train: TrainConfig = Field(TrainConfig(), description="training")

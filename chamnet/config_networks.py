@@ -6,14 +6,36 @@ from pydantic import Field
 
 from chamnet.config_products import Fraction, Name, Section
 
-Mode = Literal["frozen", "rolling", "few_shot", "zero_shot"]
+Mode = Literal["frozen", "rolling", "few_shot", "zero_shot", "prior"]
+CellMode = Literal["zero_shot", "prior"]
 Baseline = Literal[
     "lstm", "lstm_history", "ea_lstm", "tcn", "transformer", "itransformer", "forest",
-    "climatology", "last_year", "class_month",
+    "climatology", "last_year", "class_month", "process_model",
 ]  # fmt: skip
 
 
-class SimulateConfig(Section):
+class OtherModel(Section):
+    """Fluxes of another process model, taken in place of ours."""
+
+    flux_path: str | None = Field(
+        None, description="fluxes of another model in place of ours: file, Zarr, or folder of files"
+    )
+    flux_variable: str | None = Field(None, description="its variable; None: a name we know")
+    flux_units: str | None = Field(None, description="of it, where the file does not say them")
+    wetland_variable: str | None = Field(
+        None, description="wetland share of cells that a flux per area of cell is divided by"
+    )
+
+
+class PriorConfig(OtherModel):
+    """The process model's flux that contexts hold in the mode prior, at places and cells."""
+
+    parameter_spread: float = Field(
+        0.3, ge=0, le=2, description="of the log factors that make the parameters another run's"
+    )
+
+
+class SimulateConfig(OtherModel):
     """Places simulated by the process model, for networks to be pretrained on."""
 
     n_places: int = Field(400, ge=4, le=100_000, description="places, or draws of traits at places")
@@ -27,14 +49,6 @@ class SimulateConfig(Section):
         2.0, ge=0, le=10, description="shift of temperature, K, where towers' weather is repeated"
     )
     window_days: int | None = Field(None, ge=1, le=366, description="of windows; None: months")
-    flux_path: str | None = Field(
-        None, description="fluxes of another model in place of ours: file, Zarr, or folder of files"
-    )
-    flux_variable: str | None = Field(None, description="its variable; None: a name we know")
-    flux_units: str | None = Field(None, description="of it, where the file does not say them")
-    wetland_variable: str | None = Field(
-        None, description="wetland share of cells that a flux per area of cell is divided by"
-    )
 
 
 class PretrainConfig(Section):

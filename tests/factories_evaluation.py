@@ -1,5 +1,6 @@
 """Small synthetic places whose flux is known, for splits, baselines and scores."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -57,6 +58,21 @@ def make_place_data(
         target=target,
         windows=make(flux, years, n_steps, generator, share_measured, noise),
     ), flux
+
+
+def with_prior(data, flux, *, seed=0):
+    """The same places with a process model's flux: the true one, off by a factor a place."""
+    factor = 3 * np.exp(np.random.default_rng(seed).normal(0, 0.3, data.n_places))
+    return dataclasses.replace(data, prior_flux=flux * factor[:, None, None])
+
+
+def write_prior(data, folder):
+    """The store of their prior flux; its manifest."""
+    dims = ("place", "year", "step")
+    store = xr.Dataset(
+        {"prior_flux": (dims, data.prior_flux)}, coords={"place": data.place, "year": data.years}
+    )
+    return str(write_store(store, folder / "observed.zarr", digest=next(DIGESTS)))
 
 
 def write_place_data(data, folder):

@@ -1,5 +1,7 @@
 """Small synthetic places for tests of the network and its training."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import torch
@@ -8,6 +10,7 @@ from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.normalization import Normalization
 from chamnet.data.windows import PlaceData
 from chamnet.model.checkpoint import Member
+from chamnet.model.member import MEASURED_MODES
 from chamnet.model.network import CHAMNet
 from chamnet.timeaxis import days_in_year, month_lengths
 
@@ -58,6 +61,16 @@ def make_place_data(
         target="emission",
         windows=windows,
     )
+
+
+def with_prior(data, *, seed=5):
+    """The same places with the flux of a process model, which knows the season; synthetic."""
+    level = np.random.default_rng(seed).uniform(1e-10, 2e-9, size=data.n_places)
+    flux = np.full(data.drivers.shape[:3], np.nan)
+    for y, n in enumerate(data.n_steps):
+        season = 1.5 - np.cos(2 * np.pi * (np.arange(n) + 0.5) / n)
+        flux[:, y, :n] = level[:, None] * season * (1 + 0.1 * y)
+    return dataclasses.replace(data, prior_flux=flux)
 
 
 def _daily(flux, years, random):
@@ -111,7 +124,9 @@ def make_network(*, n_drivers=3, n_attributes=2, seed=0, **changes):
     return CHAMNet(n_drivers=n_drivers, n_attributes=n_attributes, config=config)
 
 
-def make_member(*, data=None, seed=0, mean_factors=None, trained=True, **changes):
+def make_member(
+    *, data=None, seed=0, mean_factors=None, trained=True, modes=MEASURED_MODES, **changes
+):
     """A member with random weights, its conditioning switched on as if trained."""
     data = make_place_data() if data is None else data
     network = make_network(
@@ -126,6 +141,7 @@ def make_member(*, data=None, seed=0, mean_factors=None, trained=True, **changes
         network,
         Normalization.fit(data),
         target=data.target,
+        modes=modes,
         n_context_years=2,
         mean_factors=mean_factors,
     )

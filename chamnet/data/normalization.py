@@ -31,6 +31,8 @@ class Normalization:
         A spread of 0 marks an attribute that was the same at every place: it is dropped.
     flux_scale : kg m-2 s-1
         Median over places of the mean measured flux.
+    prior_scale : kg m-2 s-1
+        Median over places of the mean prior flux; None where contexts read what was measured.
     """
 
     driver_names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Normalization:
     attribute_mean: tuple[float, ...]
     attribute_spread: tuple[float, ...]
     flux_scale: float
+    prior_scale: float | None = None
 
     @classmethod
     def fit(cls, data: PlaceData) -> Self:
@@ -68,11 +71,20 @@ class Normalization:
             attribute_mean=tuple(mean.tolist()),
             attribute_spread=tuple(spread.tolist()),
             flux_scale=_flux_scale(data),
+            prior_scale=None if data.prior_flux is None else _prior_scale(data),
         )
 
-    def with_flux_scale(self, flux_scale: float) -> Self:
-        """The same scaling of drivers and attributes, another one of the flux, kg m-2 s-1."""
-        return dataclasses.replace(self, flux_scale=flux_scale)
+    @property
+    def response_scale(self) -> float:
+        """Scale of what contexts hold of fluxes, kg m-2 s-1.
+
+        A process model is read by its own scale: how high its fluxes are is not what it knows.
+        """
+        return self.flux_scale if self.prior_scale is None else self.prior_scale
+
+    def with_flux_scales_of(self, other: Self) -> Self:
+        """The same scaling of drivers and attributes, that of fluxes as another has it."""
+        return dataclasses.replace(self, flux_scale=other.flux_scale, prior_scale=other.prior_scale)
 
     def normalize_drivers(self, drivers: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Drivers of about zero mean and unit spread, NaN where absent.
@@ -140,15 +152,21 @@ class Normalization:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def fit_normalization(*, observations: str | os.PathLike, out: str | os.PathLike) -> None:
+def fit_normalization(
+    *,
+    observations: str | os.PathLike,
+    out: str | os.PathLike,
+    prior: str | os.PathLike | None = None,
+) -> None:
     """Fit on an observation store and write normalization.json.
 
     Parameters
     ----------
     observations : manifest of the store
     out : JSON file
+    prior : manifest of a process model's flux at its places, where contexts read one
     """
-    data = open_place_data(observations)
+    data = open_place_data(observations, prior)
     normalization = Normalization.fit(data)
     logger.info(
         "fit_normalization %s: %d places, flux scale %.3g kg m-2 s-1",
@@ -176,7 +194,18 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _flux_scale(data: PlaceData) -> float:
     is_measured = data.windows["quality"] == MEASURED
     means = data.windows[is_measured].groupby("place")["flux"].mean()
-    positive = means[means > 0]
-    if positive.empty:
-        raise InputError(f"{data.target}: no place has a mean measured flux above 0")
-    return float(positive.median())
+    return _median_above_0(means.to_numpy(), f"{data.target}: no place has a mean measured flux")
+
+
+def _prior_scale(data: PlaceData) -> float:
+    """Of the years that have drivers: no other is read."""
+    flux = np.where(data.has_drivers[..., None], data.prior_flux, np.nan)
+    count = np.isfinite(flux).sum(axis=(1, 2))
+    means = np.nansum(flux, axis=(1, 2)) / np.maximum(count, 1)
+    return _median_above_0(means, f"{data.target}: no place has a mean prior flux")
+
+
+def _median_above_0(means: np.ndarray, refusal: str) -> float:
+    if not (means > 0).any():
+        raise InputError(f"{refusal} above 0")
+    return float(np.median(means[means > 0]))

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 UNKNOWN_YEAR = -1
 MEASURED = 0
 LONGEST_RESPONSE_DAYS = 31
+PRIOR_FLUX = "prior_flux"  # variable of the stores of a process model's flux
 WINDOW_COLUMNS = ("place", "year", "month", "first", "last", "flux", "uncertainty", "quality")
 
 
@@ -51,6 +52,9 @@ class PlaceData:
         last (steps, both included; -1 where the month says it), flux and uncertainty
         (kg m-2 s-1), quality (0 measured, more: filled)
     calendar : of the years
+    prior_flux : (P, Y, T), kg m-2 s-1
+        Of a process model, NaN where absent: what contexts read in place of what was measured.
+        None: they read what was measured.
     """
 
     drivers: np.ndarray
@@ -67,6 +71,7 @@ class PlaceData:
     target: str
     windows: pd.DataFrame
     calendar: str = "standard"
+    prior_flux: np.ndarray | None = None
 
     @property
     def n_places(self) -> int:
@@ -94,6 +99,8 @@ class PlaceData:
         windows["place"] = np.repeat(np.arange(len(chosen)), [len(part) for part in own])
         per_place = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class")
         changes = {name: getattr(self, name)[chosen] for name in (*per_place, "place")}
+        if self.prior_flux is not None:
+            changes[PRIOR_FLUX] = self.prior_flux[chosen]
         return dataclasses.replace(self, **changes, windows=windows)
 
     def with_class_attributes(self) -> Self:
@@ -110,6 +117,24 @@ class PlaceData:
             attribute_names=(*self.attribute_names, *(f"is_{name}" for name in classes)),
         )
 
+    def with_prior_as_driver(self) -> Self:
+        """The same places whose prior flux is one more driver, for models without a context.
+
+        Raises
+        ------
+        InputError
+            If there is no prior flux.
+        """
+        if self.prior_flux is None:
+            raise InputError(f"{self.target}: no prior flux at the places")
+        flux = self.prior_flux[..., None].astype(self.drivers.dtype)
+        return dataclasses.replace(
+            self,
+            drivers=np.concatenate([self.drivers, flux], axis=-1),
+            driver_names=(*self.driver_names, PRIOR_FLUX),
+            prior_flux=None,
+        )
+
     def with_windows(self, mask: np.ndarray) -> Self:
         """The same places with some of the windows.
 
@@ -121,13 +146,21 @@ class PlaceData:
         return dataclasses.replace(self, windows=windows)
 
 
-def open_place_data(manifest: str | os.PathLike) -> PlaceData:
+def open_place_data(
+    manifest: str | os.PathLike, prior: str | os.PathLike | None = None
+) -> PlaceData:
     """Places of a finished observation store, in memory.
+
+    Parameters
+    ----------
+    manifest : of the observations
+    prior : manifest of a process model's flux at these places, which contexts then read
 
     Raises
     ------
     InputError
-        If the store holds no window, or a flux that is not finite.
+        If the store holds no window, or a flux that is not finite; if the prior flux is of
+        other places or years.
     """
     with open_store(manifest) as store:
         windows = pd.DataFrame(
@@ -137,7 +170,7 @@ def open_place_data(manifest: str | os.PathLike) -> PlaceData:
             raise InputError(f"{manifest}: holds no window observation")
         if not np.isfinite(windows["flux"]).all():
             raise InputError(f"{manifest}: window_flux holds values that are not finite")
-        return PlaceData(
+        data = PlaceData(
             drivers=store["drivers"].values.astype(np.float32),
             attributes=store["attributes"].values.astype(np.float32),
             years=store["year"].values.astype(int),
@@ -153,6 +186,18 @@ def open_place_data(manifest: str | os.PathLike) -> PlaceData:
             windows=windows.astype({"place": int, "year": int, "month": int}),
             calendar=store.attrs.get("calendar", "standard"),
         )
+    return data if prior is None else _with_prior(data, prior)
+
+
+def _with_prior(data: PlaceData, manifest: str | os.PathLike) -> PlaceData:
+    with open_store(manifest) as store:
+        for name, expected in (("place", data.place), ("year", data.years)):
+            if store[name].values.tolist() != expected.tolist():
+                raise InputError(
+                    f"{manifest}: {name} {store[name].values.tolist()[:5]}... are not those of "
+                    f"the observations, {expected.tolist()[:5]}...; make it again"
+                )
+        return dataclasses.replace(data, prior_flux=store[PRIOR_FLUX].values.astype(float))
 
 
 def place_windows_in_years(data: PlaceData) -> pd.DataFrame:
@@ -206,6 +251,14 @@ def _with_month_edges(rows: pd.DataFrame, data: PlaceData) -> pd.DataFrame:
     return rows.assign(
         first=np.where(is_open, first, rows["first"]), last=np.where(is_open, last, rows["last"])
     )
+
+
+def read_response(data: PlaceData) -> np.ndarray:
+    """Flux of each day as a context holds it, (P, Y, T), kg m-2 s-1, NaN where absent.
+
+    What was measured at the places, or the prior flux where they come with one.
+    """
+    return build_response(data) if data.prior_flux is None else data.prior_flux.copy()
 
 
 def build_response(

@@ -19,8 +19,8 @@ import pandas as pd
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import MODELS, SWAPPED, Fit, run_fit
-from chamnet.evaluation.learned import CHAMNET, NETWORKS, WITH_CLASS
+from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, path_of_fit, run_fit
+from chamnet.evaluation.learned import CHAMNET, FOREST, NETWORKS, WITH_CLASS
 from chamnet.evaluation.pretrained import run_pretraining
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
@@ -29,10 +29,12 @@ from chamnet.evaluation.skill_figures import (
     plot_observed_against_predicted,
     plot_series,
 )
+from chamnet.model.member import PRIOR
 
 logger = logging.getLogger(__name__)
 
-SLOW_FIRST = (CHAMNET, WITH_CLASS, *NETWORKS, "forest")
+SLOW_FIRST = (CHAMNET, WITH_CLASS, *NETWORKS, FOREST)
+READ_PRIOR = (*SLOW_FIRST, PROCESS_MODEL)
 
 
 def cross_validate(
@@ -58,6 +60,8 @@ def cross_validate(
     n_variant_seeds: int | None = None,
     prior: Mapping[str, str | os.PathLike] | None = None,
     pretrain: Mapping[str, Any] | None = None,
+    prior_flux: Mapping[str, str | os.PathLike] | None = None,
+    prior_flux_simulated: Mapping[str, str | os.PathLike] | None = None,
 ) -> pd.DataFrame:
     """Scores of every model, protocol and context; writes skill.csv last.
 
@@ -87,6 +91,9 @@ def cross_validate(
     prior : manifest of simulated places of each target, on which every network is pretrained
         and from which the forest learns too; None: all begin anew
     pretrain : what of ``train`` is another while pretraining
+    prior_flux : manifest of a process model's flux at the places of each target, which the
+        context ``prior`` needs
+    prior_flux_simulated : the same at the simulated places, where there are any
 
     Returns
     -------
@@ -97,8 +104,17 @@ def cross_validate(
     ConfigError
         If a protocol leaves nothing to score, such as later years of observations without a
         year, or has no context among those asked for; if a model or a variant's option is
-        unknown; if CHAM-net with the class should begin pretrained.
+        unknown; if CHAM-net with the class should begin pretrained; if the context ``prior``
+        is asked for without a prior flux, or the process model without that context.
     """
+    priors = {
+        target: {
+            "prior": _path(prior, target),
+            "prior_flux": _path(prior_flux, target),
+            "prior_flux_simulated": _path(prior_flux_simulated, target),
+        }
+        for target in observations
+    }
     fits = list(
         _plan_fits(
             observations=observations,
@@ -110,7 +126,7 @@ def cross_validate(
             n_variant_seeds=n_seeds if n_variant_seeds is None else n_variant_seeds,
             options={"model": dict(model), "train": dict(train), "n_members": n_members}
             | ({"pretrain": dict(pretrain or {})} if prior else {}),
-            prior=prior or {},
+            priors=priors,
             variants=variants or {},
             swap_history=swap_history,
         )
@@ -142,10 +158,10 @@ def _plan_fits(
     options: Mapping[str, Any],
     variants: Mapping[str, Mapping[str, Any]],
     swap_history: bool,
-    prior: Mapping[str, str | os.PathLike],
+    priors: Mapping[str, Mapping[str, str | None]],
 ) -> Iterator[Fit]:
     """Every fit, the long ones first so that processes end together."""
-    _check_models(models, is_pretrained=bool(prior))
+    _check_models(models, contexts, priors)
     of_model = dict.fromkeys(models, options)
     if CHAMNET in of_model:
         of_model[CHAMNET] = {**options, "swap_history": swap_history}
@@ -164,11 +180,12 @@ def _plan_fits(
                     fold=fold,
                     n_folds=len(folds),
                     seed=seed,
-                    contexts=tuple(contexts),
+                    contexts=read,
                     options=own,
-                    prior=str(prior[target]) if target in prior else None,
+                    **_manifests(priors[target], read),
                 )
                 for name, own in of_model.items()
+                for read in _contexts_of_fits(name, own, protocol, contexts)
                 for seed in (seeds[:n_variant_seeds] if ":" in name else seeds)
                 for fold in folds
             ]
@@ -176,11 +193,46 @@ def _plan_fits(
     yield from sorted(fits, key=lambda fit: rank.get(fit.kind, len(rank)))
 
 
-def _check_models(models: Sequence[str], *, is_pretrained: bool) -> None:
+def _path(manifests: Mapping[str, str | os.PathLike] | None, target: str) -> str | None:
+    return str(manifests[target]) if manifests and target in manifests else None
+
+
+def _contexts_of_fits(
+    name: str, options: Mapping[str, Any], protocol: str, contexts: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Contexts of each fit of a model: a network that reads a prior flux is one of its own."""
+    kind, modes = name.split(":")[0], PROTOCOLS[protocol].modes
+    measured = tuple(context for context in contexts if context != PRIOR)
+    reads_flux = bool(options["model"].get("response", True))
+    parts = []
+    if kind != PROCESS_MODEL and set(measured) & set(modes):
+        parts.append(measured)
+    if PRIOR in set(contexts) & set(modes) and kind in READ_PRIOR and reads_flux:
+        parts.append((PRIOR,))
+    return parts
+
+
+def _manifests(of_target: Mapping[str, str | None], read: Sequence[str]) -> dict[str, str | None]:
+    """Manifests of a fit that reads these contexts: a prior flux only where it is read."""
+    return dict(of_target) if PRIOR in read else {"prior": of_target["prior"]}
+
+
+def _check_models(
+    models: Sequence[str],
+    contexts: Sequence[str],
+    priors: Mapping[str, Mapping[str, str | None]],
+) -> None:
     unknown = sorted(set(models) - set(MODELS))
     if unknown:
         raise ConfigError(f"skill.models {unknown}, expected some of {list(MODELS)}")
-    if is_pretrained and WITH_CLASS in models:
+    without = [target for target, paths in priors.items() if paths["prior_flux"] is None]
+    if PRIOR in contexts and without:
+        raise ConfigError(f"skill.contexts has {PRIOR!r}, but {without} come without a prior flux")
+    if PROCESS_MODEL in models and PRIOR not in contexts:
+        raise ConfigError(
+            f"skill.models has {PROCESS_MODEL!r}, whose context {PRIOR!r} is not in skill.contexts"
+        )
+    if WITH_CLASS in models and any(paths["prior"] for paths in priors.values()):
         raise ConfigError(
             f"skill.models has {WITH_CLASS!r}, but simulated places have no class to pretrain it "
             "on; set skill.pretrained: false"
@@ -230,7 +282,8 @@ def _folds(protocol: str, data: PlaceData, contexts: Sequence[str], n_folds: int
 
 def _run_all(fits: Sequence[Fit], folder: Path, threads: int, n_processes: int) -> list[Path]:
     """Tables of all fits, in their order; first what their networks begin with."""
-    before = {p.digest: p for p in (fit.pretraining for fit in fits) if p is not None}
+    left = [fit for fit in fits if not path_of_fit(fit, folder).exists()]
+    before = {p.digest: p for p in (fit.pretraining for fit in left) if p is not None}
     if before:
         logger.info("cross_validate: %d networks are pretrained first", len(before))
     # joblib's workers do not import the main script, which may be one of Snakemake's.

@@ -17,9 +17,17 @@ import pandas as pd
 
 from chamnet.config import TrainConfig
 from chamnet.data.splits import Split
-from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means, open_place_data
+from chamnet.data.windows import UNKNOWN_YEAR, PlaceData, build_window_means
 from chamnet.evaluation import learned
-from chamnet.evaluation.learned import CHAMNET, NETWORKS, WITH_CLASS, fit_named, read_settings
+from chamnet.evaluation.learned import (
+    CHAMNET,
+    FOREST,
+    NETWORKS,
+    WITH_CLASS,
+    fit_named,
+    read_places,
+    read_settings,
+)
 from chamnet.evaluation.pretrained import Pretraining, read_pretrained
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
@@ -35,8 +43,9 @@ from chamnet.model.baselines.class_month import ClassMonth
 from chamnet.model.baselines.climatology import Climatology, predict_from_earlier_years
 from chamnet.model.baselines.forest import Forest
 from chamnet.model.baselines.last_year import LastYear
+from chamnet.model.baselines.process_model import ProcessModel
 from chamnet.model.checkpoint import Member
-from chamnet.model.member import Start
+from chamnet.model.member import PRIOR, Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
 from chamnet.training.doubt import fit_doubt_factor
 from chamnet.training.restoration import fit_mean_factor
@@ -44,13 +53,15 @@ from chamnet.training.restoration import fit_mean_factor
 logger = logging.getLogger(__name__)
 
 NO_CONTEXT = "none"
+PROCESS_MODEL = "process_model"  # the prior flux itself
 SWAPPED = "swapped_history"  # a variant that only predicting makes: no network of its own
 _OF_NETWORKS = ("chamnet.training.member", "chamnet.model.places")
 CODE_OF_MODEL = {
     CHAMNET: (*_OF_NETWORKS, "chamnet.evaluation.swapped"),
     WITH_CLASS: _OF_NETWORKS,
     **{name: (NETWORKS[name].__module__, *_OF_NETWORKS) for name in NETWORKS},
-    "forest": ("chamnet.model.baselines.forest",),
+    FOREST: ("chamnet.model.baselines.forest",),
+    PROCESS_MODEL: ("chamnet.model.baselines.process_model",),
     "climatology": ("chamnet.model.baselines.climatology",),
     "last_year": ("chamnet.model.baselines.last_year",),
     "class_month": ("chamnet.model.baselines.class_month",),
@@ -77,6 +88,8 @@ class Fit:
         ``swap_history`` too; where there is a prior, ``pretrain``
     prior : manifest of simulated places that networks are pretrained on and the forest learns
         from too; None: of none
+    prior_flux, prior_flux_simulated : manifests of a process model's flux at the places and at
+        the simulated ones; None: what was measured is read
     """
 
     observations: str
@@ -89,12 +102,15 @@ class Fit:
     contexts: tuple[str, ...]
     options: Mapping[str, Any]
     prior: str | None = None
+    prior_flux: str | None = None
+    prior_flux_simulated: str | None = None
 
     @property
     def name(self) -> str:
         """Words for the log."""
         part = f" fold {self.fold + 1}/{self.n_folds}" if self.rules.is_spatial else ""
-        return f"{self.target} {self.protocol} {self.model}{part} seed {self.seed}"
+        with_prior = " with a prior flux" if self.prior_flux else ""
+        return f"{self.target} {self.protocol} {self.model}{with_prior}{part} seed {self.seed}"
 
     @property
     def rules(self) -> Protocol:
@@ -122,12 +138,14 @@ class Fit:
         if self.prior is None or not (self.is_chamnet or self.kind in NETWORKS):
             return None
         options = {name: self.options[name] for name in ("model", "train", "pretrain")}
-        return Pretraining(self.prior, self.kind, self.seed, options)
+        return Pretraining(self.prior, self.kind, self.seed, options, self.prior_flux_simulated)
 
     @property
     def digest(self) -> str:
         """Digest of data, options and code that the predictions follow from."""
-        values = dataclasses.asdict(self) | {"observations": None, "prior": None}
+        values = dataclasses.asdict(self) | {"observations": None}
+        for name in ("prior", "prior_flux", "prior_flux_simulated"):
+            values[name] = values[name] and read_json(values[name])["digest"]
         content = read_json(self.observations)
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
@@ -135,11 +153,14 @@ class Fit:
             code += digest_of_file(learned.__file__)
         if self.kind in NETWORKS:
             code += repr(read_settings(self.kind))
-        if self.prior is not None:
-            values["prior"] = read_json(self.prior)["digest"]
         if self.pretraining is not None:
             values["pretraining"] = self.pretraining.digest
         return digest_of_values([values, content.get("content"), content.get("digest"), code])[:20]
+
+
+def path_of_fit(fit: Fit, folder: str | os.PathLike) -> Path:
+    """Where the predictions of a fit are kept."""
+    return Path(folder) / f"{fit.digest}.parquet"
 
 
 def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
@@ -157,11 +178,11 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
         Table of predictions, one row a scored window and context (see `build_predictions`);
         beside it ``.npz`` with the daily fluxes of the places and years that were scored.
     """
-    path = Path(folder) / f"{fit.digest}.parquet"
+    path = path_of_fit(fit, folder)
     if path.exists():
         return path
     initial = read_pretrained(fit.pretraining, folder) if fit.pretraining else None
-    data = open_place_data(fit.observations)
+    data = read_places(fit.observations, fit.prior_flux, kind=fit.kind)
     fluxes, scored = predict_held_out(fit, data, initial=initial, threads=threads)
     tables = [
         build_predictions(scored, build_window_means(flux, scored)).assign(
@@ -223,7 +244,8 @@ def predict_held_out(
         "climatology": _predict_climatology,
         "last_year": _predict_last_year,
         "class_month": _predict_class_month,
-        "forest": _predict_forest,
+        FOREST: _predict_forest,
+        PROCESS_MODEL: _predict_process_model,
     }
     places = np.unique(scored.windows["place"].to_numpy())
     build = builders.get(fit.kind, networks)
@@ -254,7 +276,7 @@ def _predict_network(
     split = split_of_member(fit, data, member=0)
     allowed, is_scored = training_years(data, split), np.isin(data.place, places.place)
     inputs = [(fit.model, places, allowed[is_scored])]
-    if fit.model == CHAMNET and fit.options.get("swap_history"):
+    if fit.model == CHAMNET and fit.options.get("swap_history") and not fit.prior_flux:
         swapped, years = swap_histories(data.with_windows(is_measured(data)), allowed)
         inputs.append((f"{CHAMNET}:{SWAPPED}", swapped.select_places(is_scored), years[is_scored]))
     total: Fluxes = {}
@@ -267,7 +289,7 @@ def _predict_network(
                     continue  # without responses there is nothing to swap
                 limits = {"response_years": years} if mode == "frozen" else {}
                 flux = predict_places(member, read, mode=mode, **limits) / n_members
-                key = (model, mode if _reads_history(fit) else NO_CONTEXT)
+                key = (model, mode if _reads_history(fit) else _context_without_history(fit))
                 total[key] = total.get(key, 0.0) + flux
     return total
 
@@ -302,7 +324,7 @@ def _fit_doubt(
     reading = [mode for mode in modes if mode != "zero_shot"]
     if not reading:
         return
-    judged = "few_shot" if fit.rules.is_spatial else "rolling"
+    judged = reading[-1] if fit.rules.is_spatial else "rolling"
     log_weight = TrainConfig.model_validate(dict(fit.options["train"])).log_weight
     factor = fit_doubt_factor(member, part, validation, mode=judged, log_weight=log_weight)
     member.doubt_factors |= dict.fromkeys(reading, factor)
@@ -337,6 +359,11 @@ def _network_modes(fit: Fit) -> tuple[str, ...]:
     return fit.modes if _reads_history(fit) else ("zero_shot",)
 
 
+def _context_without_history(fit: Fit) -> str:
+    """Context of a model that reads none: a prior flux is one more driver of it."""
+    return PRIOR if fit.prior_flux else NO_CONTEXT
+
+
 def _predict_climatology(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     """The curve of the training years (or places), and that of the place's own earlier years."""
     part, _ = training_part(data, split_of_member(fit, data, member=0))
@@ -360,9 +387,16 @@ def _predict_class_month(fit: Fit, data: PlaceData, places: PlaceData, *, thread
 def _predict_forest(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
     """Trees on the training part and, where there is a prior, on its places beside it."""
     part, _ = training_part(data, split_of_member(fit, data, member=0))
-    prior = None if fit.prior is None else open_place_data(fit.prior)
+    prior = None
+    if fit.prior is not None:
+        prior = read_places(fit.prior, fit.prior_flux_simulated, kind=fit.kind)
     forest = Forest(threads=threads).fit(part, prior, seed=fit.seed)
-    return {(fit.model, NO_CONTEXT): forest.predict(places)}
+    return {(fit.model, _context_without_history(fit)): forest.predict(places)}
+
+
+def _predict_process_model(fit: Fit, data: PlaceData, places: PlaceData, *, threads: int) -> Fluxes:
+    part, _ = training_part(data, split_of_member(fit, data, member=0))
+    return {(fit.model, PRIOR): ProcessModel().fit(part).predict(places)}
 
 
 def _seed(fit: Fit, index: int) -> int:

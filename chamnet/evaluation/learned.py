@@ -19,7 +19,7 @@ import torch
 
 from chamnet.config import TrainConfig
 from chamnet.data.normalization import Normalization
-from chamnet.data.windows import PlaceData
+from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
 from chamnet.model.baselines.daily import DailyNetwork
 from chamnet.model.baselines.ea_lstm import EALSTM
@@ -28,9 +28,9 @@ from chamnet.model.baselines.lstm import LSTM
 from chamnet.model.baselines.lstm_history import LSTMHistory
 from chamnet.model.baselines.tcn import TCN
 from chamnet.model.baselines.transformer import Transformer
-from chamnet.model.checkpoint import MODES, Member
+from chamnet.model.checkpoint import Member
 from chamnet.model.device import choose_device, seed_torch
-from chamnet.model.member import Start
+from chamnet.model.member import Start, modes_of
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
@@ -48,7 +48,25 @@ NETWORKS: dict[str, type[DailyNetwork]] = {
     "transformer": Transformer,
     "itransformer": ITransformer,
 }
+FOREST = "forest"
 SETTINGS_FILE = Path(__file__).with_name("settings.csv")
+
+
+def read_places(manifest: str, prior_flux: str | None, *, kind: str) -> PlaceData:
+    """Places as a model of a kind reads them.
+
+    A prior flux is in the context of CHAM-net and of networks that read one; the forest and
+    the other networks are given it as one more driver.
+
+    Parameters
+    ----------
+    manifest : of the places
+    prior_flux : manifest of a process model's flux at them; None: none is read
+    kind : of the model
+    """
+    data = open_place_data(manifest, prior_flux)
+    has_no_context = kind == FOREST or (kind in NETWORKS and not NETWORKS[kind].reads_history)
+    return data.with_prior_as_driver() if prior_flux and has_no_context else data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +205,7 @@ def fit_baseline(
     device = choose_device(options.device)
     normalization = Normalization.fit(data.with_windows(~validation))
     if initial is not None:
-        normalization = initial.normalization.with_flux_scale(normalization.flux_scale)
+        normalization = initial.normalization.with_flux_scales_of(normalization)
     with seed_torch(seed, device):
         network = NETWORKS[name](
             n_drivers=len(normalization.driver_names),
@@ -219,7 +237,7 @@ def fit_baseline(
         network.cpu(),
         normalization,
         target=data.target,
-        modes=MODES,
+        modes=modes_of(has_prior=data.prior_flux is not None),
         n_context_years=options.n_context_years,
     )
     return member, curve

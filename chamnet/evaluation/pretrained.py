@@ -15,10 +15,9 @@ import torch
 
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import hold_out_clusters
-from chamnet.data.windows import open_place_data
 from chamnet.evaluation import learned
-from chamnet.evaluation.learned import NETWORKS, fit_named, read_settings
-from chamnet.model.member import Start
+from chamnet.evaluation.learned import NETWORKS, fit_named, read_places, read_settings
+from chamnet.model.member import PRIOR, Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
 
 
@@ -33,17 +32,21 @@ class Pretraining:
     seed : of weights, dropout, episodes and what validates
     options : plain values: ``model`` and ``train`` of the network, and in ``pretrain`` what of
         ``train`` is another here
+    prior_flux : manifest of a process model's flux at the places; None: none is read
     """
 
     places: str
     kind: str
     seed: int
     options: Mapping[str, Any]
+    prior_flux: str | None = None
 
     @property
     def digest(self) -> str:
         """Digest of places, options and code that the weights follow from."""
-        values = dataclasses.asdict(self) | {"places": read_json(self.places)["digest"]}
+        values = dataclasses.asdict(self)
+        for name in ("places", "prior_flux"):
+            values[name] = values[name] and read_json(values[name])["digest"]
         code = digest_of_code("chamnet.training.member", "chamnet.model.places")
         code += digest_of_file(__file__) + digest_of_file(learned.__file__)
         if self.kind in NETWORKS:
@@ -63,7 +66,7 @@ def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads
     path = path_of(pretraining, folder)
     if path.exists():
         return path
-    data = open_place_data(pretraining.places)
+    data = read_places(pretraining.places, pretraining.prior_flux, kind=pretraining.kind)
     train = pretraining.options["train"] | pretraining.options["pretrain"]
     is_held_out = hold_out_clusters(
         data.cluster,
@@ -77,7 +80,7 @@ def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads
         is_held_out[data.windows["place"]],
         model=pretraining.options["model"],
         train=train,
-        mode="zero_shot",
+        mode="zero_shot" if data.prior_flux is None else PRIOR,
         seed=pretraining.seed,
         threads=threads,
         name=f"{pretraining.kind} pretrained, seed {pretraining.seed}",

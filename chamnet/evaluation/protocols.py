@@ -15,6 +15,7 @@ from chamnet.data.splits import (
 )
 from chamnet.data.windows import MEASURED, UNKNOWN_YEAR, PlaceData
 from chamnet.errors import ConfigError
+from chamnet.model.member import PRIOR
 
 BLOCK_DEG = 10.0  # width of the blocks of simulated places: they stand denser than towers
 
@@ -25,7 +26,7 @@ class Protocol:
 
     Parameters
     ----------
-    modes : context modes, the last one is what training is judged in
+    modes : context modes; training is judged in the last one of those that are asked for
     train_years : share of the span of a place's years that trains; None: places are held out
     is_blocked : whether places of a square of 10 degrees are taken as one cluster
     """
@@ -113,9 +114,9 @@ class Protocol:
 
 PROTOCOLS = {
     "temporal": Protocol(("frozen", "rolling"), train_years=TRAIN_YEARS),
-    "spatial": Protocol(("few_shot", "zero_shot")),
+    "spatial": Protocol(("few_shot", "zero_shot", PRIOR)),
     "simulated_temporal": Protocol(("frozen", "rolling"), train_years=0.5, is_blocked=True),
-    "simulated_spatial": Protocol(("few_shot", "zero_shot"), is_blocked=True),
+    "simulated_spatial": Protocol(("few_shot", "zero_shot", PRIOR), is_blocked=True),
 }
 
 

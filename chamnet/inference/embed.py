@@ -17,22 +17,23 @@ from chamnet.data.context import (
     other_context_folders,
     write_pointer,
 )
+from chamnet.data.shards import Shard, region_of
 from chamnet.data.store import StoreWriter, open_store
+from chamnet.errors import CheckpointError
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.inference.engine import Progress, run_shards
 from chamnet.inference.ensemble import are_finite
 from chamnet.inference.inputs import read_attribute_names, read_names
 from chamnet.inference.shards import (
     DriverYear,
-    Shard,
     check_same_cells,
     is_finished,
     open_driver_year,
+    open_prior_year,
     read_notes,
-    region_of,
     write_note,
 )
-from chamnet.model.member import Member
+from chamnet.model.member import PRIOR, Member
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,12 @@ def embed_year(
     device: str = "auto",
     threads: int = 1,
     engine: str = "threads",
+    prior: str | os.PathLike | None = None,
 ) -> Path:
     """Encode one year of drivers of every cell with every member.
 
-    Without a response: what is known of a cell is its drivers. Products of matrices are in
+    What is known of a cell is its drivers and, in the mode prior, a process model's flux.
+    Products of matrices are in
     float32 whatever the precision of predictions: in bfloat16 an embedding takes as long, and
     moved a member's budget by up to 0.09 % (docs/inference.md). A run that was killed goes on
     with the shards that are not finished.
@@ -68,6 +71,7 @@ def embed_year(
     device : auto, cpu or cuda
     threads : of a CPU, a batch each; no bit depends on it
     engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
+    prior : manifest of the prior flux of the year, (cell, time)
 
     Returns
     -------
@@ -76,7 +80,8 @@ def embed_year(
     Raises
     ------
     CheckpointError
-        If a checkpoint was trained for other drivers or attributes.
+        If a checkpoint was trained for other drivers or attributes, or reads a prior flux
+        where there is none, or none where there is one.
     GridError
         If drivers and cells are not of the same places.
     ConfigError
@@ -94,48 +99,73 @@ def embed_year(
         checkpoints,
         drivers=read_names(drivers),
         attributes=read_attribute_names(cells),
-        mode=None,
+        mode=None if prior is None else PRIOR,
         n_context_years=0,
         device=place,
     )
+    _check_prior_is_given(members, prior)
     year = open_driver_year(drivers, names=next(iter(members.values())).driver_names)
     check_same_cells(year.data, open_store(cells), source=str(drivers))
+    flux = None
+    if prior is not None:
+        flux = open_prior_year(prior, year=int(year.data["time"].dt.year[0]))
+        check_same_cells(flux.data, open_store(cells), source=str(prior))
     batcher = Batcher(
         cells_per_batch=cells_per_batch,
         most=year.cells_per_shard,
         device=place,
         threads=threads,
     )
-    _write_embeddings(Embedding(year, members, batcher, StoreWriter(store, digest=digest)), engine)
+    writer = StoreWriter(store, digest=digest)
+    _write_embeddings(Embedding(year, flux, members, batcher, writer), engine)
     return write_pointer(manifest, store)
+
+
+def _check_prior_is_given(members: Mapping[str, Member], prior: str | os.PathLike | None) -> None:
+    for name, member in members.items():
+        if prior is None and PRIOR in member.modes:
+            raise CheckpointError(
+                f"member {name} was trained for the mode {PRIOR!r}, expected the manifest of a "
+                "process model's flux"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
-    """A year's work: its drivers, what is run on them, and the store of what comes out."""
+    """A year's work: what is read, what is run on it, and the store of what comes out."""
 
     year: DriverYear
+    prior: DriverYear | None
     members: Mapping[str, Member]
     batcher: Batcher
     writer: StoreWriter
 
     def run(self, shard: Shard) -> None:
         """Embed a shard's cells."""
-        region, n_nan = _embed(self.year.read(shard), self.members, self.batcher)
+        flux = None if self.prior is None else self.prior.read(shard)[0]
+        region, n_nan = _embed(self.year.read(shard), flux, self.members, self.batcher)
         write_note(self.writer, shard, self.batcher.note(n_cells_nan=n_nan))
         self.writer.write(shard.name, region, at=region_of(region, shard))
 
 
 @dataclasses.dataclass(frozen=True)
 class ContextFunction:
-    """What is computed of a batch of cells; equal for all shards of a year."""
+    """What is computed of a batch of cells; equal for all shards of a year.
+
+    Attributes
+    ----------
+    members : networks
+    has_prior : whether a process model's flux comes behind the drivers
+    """
 
     members: tuple[Member, ...]
+    has_prior: bool = False
 
-    def __call__(self, *drivers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, *rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings (B, member, E) and seasonal summaries (B, member, 12, S)."""
+        drivers, flux = (rows[:-1], rows[-1]) if self.has_prior else (rows, None)
         weather = torch.stack(drivers, dim=-1)  # B, T, D
-        pairs = [member.encode_year(weather) for member in self.members]
+        pairs = [member.encode_year(weather, flux) for member in self.members]
         embeddings, seasons = zip(*pairs, strict=True)
         return torch.stack(embeddings, 1), torch.stack(seasons, 1)
 
@@ -172,10 +202,17 @@ def _write_embeddings(work: Embedding, engine: str) -> None:
 
 
 def _embed(
-    drivers: Sequence[np.ndarray], members: Mapping[str, Member], batcher: Batcher
+    drivers: Sequence[np.ndarray],
+    flux: np.ndarray | None,
+    members: Mapping[str, Member],
+    batcher: Batcher,
 ) -> tuple[xr.Dataset, int]:
-    """Context of cells, from drivers (cell, time) each, and how many of them are NaN."""
-    embedding, season = batcher.map(ContextFunction(tuple(members.values())), *drivers)
+    """Context of cells, from drivers (cell, time) each, and how many of them are NaN.
+
+    A prior ``flux`` (cell, time) that is NaN is one that is not known.
+    """
+    encode = ContextFunction(tuple(members.values()), has_prior=flux is not None)
+    embedding, season = batcher.map(encode, *drivers, *([] if flux is None else [flux]))
     is_nan = ~are_finite(*drivers)
     embedding[is_nan], season[is_nan] = np.nan, np.nan
     region = xr.Dataset(

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import dask
 
+from chamnet.data.shards import Shard
 from chamnet.errors import ConfigError
-from chamnet.inference.shards import Shard
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from chamnet.data.context import ContextShard, open_contexts, read_contexts
+from chamnet.data.shards import Shard
 from chamnet.data.store import open_store
-from chamnet.inference.shards import DriverYear, Shard, check_same_cells, open_driver_year
+from chamnet.inference.shards import DriverYear, check_same_cells, open_driver_year
 from chamnet.model.member import Member
 from chamnet.provenance import read_json
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from chamnet.data.context import context_folder
 from chamnet.data.fluxes import DAYS_PER_CHUNK, build_daily_template, build_flux_template
+from chamnet.data.shards import Shard, region_of
 from chamnet.data.store import StoreWriter, manifest_path
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.inference.engine import Progress, run_shards
 from chamnet.inference.ensemble import predict_cells
 from chamnet.inference.inputs import Inputs, open_inputs, read_attribute_names, read_names
-from chamnet.inference.shards import Shard, is_finished, region_of, write_note
+from chamnet.inference.shards import is_finished, write_note
 from chamnet.inference.tiles import finish_stores, open_writers, write_part
 from chamnet.model.member import Member
 

@@ -1,4 +1,4 @@
-"""Shards of cells: one file of a store a driver, read once and finished once."""
+"""What a job of inference reads and notes of each shard of cells."""
 
 import dataclasses
 import logging
@@ -10,25 +10,14 @@ import numpy as np
 import xarray as xr
 
 from chamnet.data.drivers import require_drivers
+from chamnet.data.shards import Shard, build_shards, cells_per_chunk, cells_per_shard
 from chamnet.data.store import StoreWriter, load_together, manifest_path, open_store
-from chamnet.errors import GridError
+from chamnet.data.windows import PRIOR_FLUX
+from chamnet.errors import GridError, StoreError
 from chamnet.provenance import read_json, write_json
 from chamnet.timeaxis import check_daily_axis
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """A range of cells that is one file of the stores, and its region's name."""
-
-    name: str
-    cells: slice
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return self.cells.stop - self.cells.start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +73,37 @@ def open_driver_year(
     """
     data = open_store(manifest)
     require_drivers(names, available=map(str, data.data_vars), source=str(manifest))
+    return _open_year(data, names, year=year, source=str(manifest))
+
+
+def open_prior_year(manifest: str | os.PathLike, *, year: int) -> DriverYear:
+    """Prior flux of a year's cells, lazily, kg m-2 s-1.
+
+    Parameters
+    ----------
+    manifest : of ``prior/<target>/<year>.zarr``
+    year : that the time axis must cover
+
+    Raises
+    ------
+    StoreError
+        If the store is absent, unfinished or of something else.
+    CalendarError
+        If a day of the year is missing, repeated or out of order.
+    """
+    data = open_store(manifest)
+    if PRIOR_FLUX not in data:
+        raise StoreError(f"{manifest}: no {PRIOR_FLUX}; it has {list(map(str, data.data_vars))}")
+    return _open_year(data, [PRIOR_FLUX], year=year, source=str(manifest))
+
+
+def _open_year(
+    data: xr.Dataset, names: Sequence[str], *, year: int | None, source: str
+) -> DriverYear:
     found = int(data["time"].dt.year[0])
-    calendar = check_daily_axis(data["time"], year=year or found, source=str(manifest))
-    encoding = data[names[0]].encoding
-    chunk = encoding["chunks"][0]
-    size = (encoding.get("shards") or encoding["chunks"])[0]
-    return DriverYear(data, tuple(names), build_shards(data.sizes["cell"], size), chunk, calendar)
-
-
-def build_shards(n_cells: int, cells_per_shard: int) -> tuple[Shard, ...]:
-    """Ranges of cells, in order, the last one shorter where they do not divide."""
-    starts = range(0, n_cells, cells_per_shard)
-    return tuple(
-        Shard(f"{i:05d}", slice(start, min(start + cells_per_shard, n_cells)))
-        for i, start in enumerate(starts)
-    )
+    calendar = check_daily_axis(data["time"], year=year or found, source=source)
+    shards = build_shards(data.sizes["cell"], cells_per_shard(data))
+    return DriverYear(data, tuple(names), shards, cells_per_chunk(data), calendar)
 
 
 def check_same_cells(drivers: xr.Dataset, cells: xr.Dataset, *, source: str) -> None:
@@ -128,12 +133,6 @@ def is_finished(store: str | os.PathLike, digest: str) -> bool:
     """Whether a store is whole and was made from the same inputs and options."""
     manifest = manifest_path(store)
     return manifest.exists() and Path(store).exists() and read_json(manifest)["digest"] == digest
-
-
-def region_of(region: xr.Dataset, shard: Shard) -> dict[str, slice]:
-    """Where a shard's data lie in its store: the shard's cells, all of the other dims."""
-    whole = {str(dim): slice(0, size) for dim, size in region.sizes.items()}
-    return whole | {"cell": shard.cells}
 
 
 def write_note(writer: StoreWriter, shard: Shard, note: dict[str, int]) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from chamnet.errors import CheckpointError
-from chamnet.model.member import FORMAT, MODES, Member
+from chamnet.model.member import FORMAT, Member
 
-__all__ = ["MODES", "Member", "load_member", "read_tensors", "save_member", "write_tensors"]
+__all__ = ["Member", "load_member", "read_tensors", "save_member", "write_tensors"]
 
 
 def save_member(member: Member, path: str | os.PathLike) -> None:

@@ -17,7 +17,21 @@ from chamnet.provenance import digest_of_code, environment
 from chamnet.timeaxis import year_fraction
 
 FORMAT = 3
-MODES = ("frozen", "rolling", "few_shot", "zero_shot")
+PRIOR = "prior"  # contexts hold a process model's flux: a network of its own
+MEASURED_MODES = ("frozen", "rolling", "few_shot", "zero_shot")  # of one network, all four
+
+
+def modes_of(*, has_prior: bool, has_response: bool = True) -> tuple[str, ...]:
+    """Context modes that a training serves.
+
+    Parameters
+    ----------
+    has_prior : whether its contexts hold a process model's flux
+    has_response : whether its contexts hold any flux
+    """
+    if has_prior:
+        return (PRIOR,)
+    return MEASURED_MODES if has_response else ("zero_shot",)
 
 
 class Start(NamedTuple):
@@ -49,7 +63,7 @@ class Member(nn.Module):
         normalization: Normalization,
         *,
         target: str,
-        modes: Sequence[str] = MODES,
+        modes: Sequence[str] = MEASURED_MODES,
         n_context_years: int,
         mean_factors: Mapping[str, float] | None = None,
         doubt_factors: Mapping[str, float] | None = None,
@@ -87,9 +101,14 @@ class Member(nn.Module):
         return Start(self.network.state_dict(), self.normalization)
 
     @property
+    def mode_of_cells(self) -> str:
+        """Mode where nothing was measured: prior of a network that reads one, else zero_shot."""
+        return PRIOR if PRIOR in self.modes else "zero_shot"
+
+    @property
     def mean_factor(self) -> float:
-        """Factor that restores the mean where nothing was measured (zero_shot)."""
-        return self.mean_factors.get("zero_shot", 1.0)
+        """Factor that restores the mean where nothing was measured."""
+        return self.mean_factors.get(self.mode_of_cells, 1.0)
 
     def has_mean_factor(self, mode: str) -> bool:
         """Whether a factor restores the mean in this mode.
@@ -97,7 +116,7 @@ class Member(nn.Module):
         None does where the anchor holds the measured level: what a factor would correct there
         is the weather of the few years it is fitted on.
         """
-        return mode == "zero_shot" or self.network.anchor is None
+        return mode in ("zero_shot", PRIOR) or self.network.anchor is None
 
     def check_fits(
         self,
@@ -153,7 +172,7 @@ class Member(nn.Module):
         drivers : (B, T, D), CF units
             The whole year of 360, 365 or 366 days; NaN where absent.
         response : (B, T), kg m-2 s-1
-            NaN where absent; None for none at all.
+            NaN where absent; None for none at all. In the mode prior the process model's flux.
 
         Returns
         -------
@@ -192,10 +211,10 @@ class Member(nn.Module):
         attributes : (B, A)
             NaN where unknown.
         embeddings, seasons : (B, Y, E), (B, Y, 12, S), of the context years
-            Oldest first; the last is the target year itself, without its response.
+            Oldest first; the last is the target year itself, without what was measured in it.
         year_mask : (B, Y)
             False where a year is missing.
-        mean_factor : the checkpoint's own for zero_shot when None
+        mean_factor : the checkpoint's own where nothing was measured when None
         has_response : whether any of the seasons holds a response, as the method of that name says
             None looks, and waits for a GPU to have found it.
 
@@ -204,8 +223,10 @@ class Member(nn.Module):
         (B, T), kg m-2 s-1, never negative
         """
         context = Context(embeddings.float(), seasons.float(), year_mask)
-        known = {} if self.network.anchor is None else {"has_response": has_response}
-        return self._decode(context, drivers, attributes, mean_factor, **known)
+        doubt_factor = self.doubt_factors.get(self.mode_of_cells, 1.0)
+        return self._decode(
+            context, drivers, attributes, mean_factor, doubt_factor, has_response=has_response
+        )
 
     @torch.no_grad()
     def predict_pooled(
@@ -231,8 +252,7 @@ class Member(nn.Module):
         (B, T), kg m-2 s-1, never negative
         """
         context = self.network.encode_years(pooled, year_mask)
-        doubt = {} if self.network.anchor is None else {"doubt_factor": doubt_factor}
-        return self._decode(context, drivers, attributes, mean_factor, **doubt)
+        return self._decode(context, drivers, attributes, mean_factor, doubt_factor)
 
     def pool_year(self, drivers: Tensor, response: Tensor | None = None) -> Tensor:
         """Context year as the encoder reads it, (B, bins, D + 2).
@@ -244,7 +264,7 @@ class Member(nn.Module):
         """
         if response is None or not self.network.config.response:
             response = drivers.new_full(drivers.shape[:2], torch.nan)
-        scaled = (response / self.normalization.flux_scale).float()
+        scaled = (response / self.normalization.response_scale).float()
         return pool_year(self._normalize_drivers(drivers), scaled, n_bins=self.network.n_bins)
 
     def _decode(
@@ -253,15 +273,18 @@ class Member(nn.Module):
         drivers: Tensor,
         attributes: Tensor,
         mean_factor: float | None,
-        **of_anchor: float | bool | None,
+        doubt_factor: float,
+        *,
+        has_response: bool | None = None,
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
+        of_anchor = {"doubt_factor": doubt_factor, "has_response": has_response}
         flux = self.network.decode(
             context,
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
             _build_fraction(drivers.shape[1], drivers.device),
-            **of_anchor,
+            **({} if self.network.anchor is None else of_anchor),
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 

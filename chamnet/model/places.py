@@ -7,9 +7,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
-from chamnet.data.windows import PlaceData, build_response
-from chamnet.errors import LeakError
+from chamnet.data.windows import PlaceData, read_response
+from chamnet.errors import InputError, LeakError
 from chamnet.model.checkpoint import Member
+from chamnet.model.member import PRIOR
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def predict_places(
 ) -> np.ndarray:
     """Daily flux of each place and year.
 
-    The response of a target year, or of a later one, is never read, in no mode.
+    What was measured in a target year, or in a later one, is never read, in no mode.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ def predict_places(
     data : places; their windows give the responses of the context (measured ones alone)
     mode : what the context may hold of the responses
         ``zero_shot`` none; ``rolling`` and ``few_shot`` those of all years before the target
-        year; ``frozen`` those of the ``response_years`` before it.
+        year; ``frozen`` those of the ``response_years`` before it; ``prior`` the places' prior
+        flux, of the target year too, and nothing that was measured.
     years : target years; None for all
         Years that a place has no drivers of stay NaN.
     response_years : (P, Y) of bool
@@ -91,7 +93,10 @@ def predict_places(
         many years.
     LeakError
         If ``frozen`` is asked for without the years that it may read.
+    InputError
+        If ``prior`` is asked for and there is no prior flux, or another mode and there is one.
     """
+    check_response(data, mode)
     n_context = member.n_context_years if n_context_years is None else n_context_years
     member.check_fits(data.driver_names, data.attribute_names, mode=mode, n_context_years=n_context)
     pooled = _Pooled.of(member, data, mode=mode, response_years=response_years)
@@ -108,6 +113,19 @@ def predict_places(
             part = _predict_batch(member, data, pooled, batch, int(target), chosen[batch], factors)
             flux[batch, target, : part.shape[1]] = part
     return flux
+
+
+def check_response(data: PlaceData, mode: str) -> None:
+    """Refuse places whose contexts hold another kind of flux than the mode reads.
+
+    Raises
+    ------
+    InputError
+        If the mode is ``prior`` and there is no prior flux, or another one and there is.
+    """
+    if (mode == PRIOR) != (data.prior_flux is not None):
+        has = "no prior flux" if data.prior_flux is None else "a prior flux"
+        raise InputError(f"mode {mode!r}: the places of {data.target} come with {has}")
 
 
 class _Factors(NamedTuple):
@@ -129,12 +147,12 @@ class _Factors(NamedTuple):
 
 
 class _Pooled:
-    """Every year of every place as the encoder reads it, with its response and without."""
+    """Every year of every place as the encoder reads it, as an earlier one and as the target."""
 
     def __init__(
-        self, drivers_only: torch.Tensor, with_response: torch.Tensor, has_drivers: np.ndarray
+        self, as_target: torch.Tensor, with_response: torch.Tensor, has_drivers: np.ndarray
     ) -> None:
-        self.drivers_only = drivers_only  # (P, Y, bins, D + 2)
+        self.as_target = as_target  # (P, Y, bins, D + 2), without what was measured in it
         self.with_response = with_response
         self.has_drivers = has_drivers  # (P, Y)
         self.has_response = (with_response[..., -1] > 0).any(dim=-1).numpy()
@@ -151,7 +169,7 @@ class _Pooled:
         """Pooled years of the data; what the mode forbids is left out here, before anything."""
         if mode == "frozen" and response_years is None:
             raise LeakError("mode 'frozen' needs response_years: the years it may read")
-        response = build_response(data)
+        response = read_response(data)
         if mode == "zero_shot":
             response[:] = np.nan
         if response_years is not None:
@@ -160,7 +178,7 @@ class _Pooled:
         for index, n_steps in enumerate(data.n_steps):
             drivers = torch.from_numpy(data.drivers[:, index, :n_steps])
             year = torch.from_numpy(response[:, index, :n_steps])
-            pooled[0].append(member.pool_year(drivers))
+            pooled[0].append(member.pool_year(drivers, year if mode == PRIOR else None))
             pooled[1].append(member.pool_year(drivers, year))
         return cls(torch.stack(pooled[0], 1), torch.stack(pooled[1], 1), data.has_drivers)
 
@@ -179,7 +197,7 @@ def _predict_batch(
         raise LeakError(f"a context of {data.years[target]} holds the target year or a later one")
     rows = torch.from_numpy(batch)
     earlier = pooled.with_response[rows[:, None], torch.from_numpy(chosen)]  # (n, K, bins, D + 2)
-    itself = pooled.drivers_only[rows, target].unsqueeze(1)
+    itself = pooled.as_target[rows, target].unsqueeze(1)
     is_there = np.concatenate([chosen != ABSENT, np.ones((len(batch), 1), dtype=bool)], axis=1)
     n_steps = int(data.n_steps[target])
     flux = member.predict_pooled(

@@ -8,6 +8,7 @@ import pandas as pd
 
 MODES = {
     "zero_shot": "no responses of their own (zero-shot)",
+    "prior": "a process model's flux in the place of their own (prior)",
     "few_shot": "responses of their own earlier years (few-shot)",
     "rolling": "responses up to the target year (rolling)",
     "frozen": "a frozen context",

@@ -54,7 +54,7 @@ NITROGEN = Attribute("nitrogen_input", 0.0, 0.0, 0.0, 100.0)
 
 
 def build_soils(
-    attributes: np.ndarray, names: Sequence[str], *, generator: np.random.Generator
+    attributes: np.ndarray, names: Sequence[str], *, generator: np.random.Generator | None
 ) -> dict[str, np.ndarray]:
     """Soil and cover of places, key of ``ATTRIBUTES`` or nitrogen -> (place,).
 
@@ -64,6 +64,7 @@ def build_soils(
         NaN where unknown.
     names : of the attributes
     generator : draws what a run has no attribute of, which then is hidden from any model
+        None: it is what land has on average.
 
     Raises
     ------
@@ -73,8 +74,9 @@ def build_soils(
     soils, drawn = {}, []
     for key, kind in ATTRIBUTES.items():
         values = kind.mean * np.ones(len(attributes))
-        noise = kind.spread * generator.normal(size=values.size)
-        values = values * np.exp(noise) if kind.is_log else values + noise
+        if generator is not None:
+            noise = kind.spread * generator.normal(size=values.size)
+            values = values * np.exp(noise) if kind.is_log else values + noise
         values = np.clip(values, kind.lowest, kind.highest)
         if kind.name in names:
             known = attributes[:, list(names).index(kind.name)].astype(float)
@@ -86,7 +88,8 @@ def build_soils(
     soils["sand"] = np.minimum(soils["sand"], 1 - soils["clay"])
     soils["nitrogen"] = _known_nitrogen(attributes, names)
     if drawn:
-        logger.info("simulate: %s are no attributes of this run, and drawn", ", ".join(drawn))
+        how = "the mean of land" if generator is None else "drawn"
+        logger.info("simulate: %s are no attributes of this run, and %s", ", ".join(drawn), how)
     return soils
 
 

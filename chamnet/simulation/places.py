@@ -30,6 +30,8 @@ from chamnet.simulation.traits import TRAITS, Traits, build_traits, trait_predic
 logger = logging.getLogger(__name__)
 
 PRIOR_STREAM = 7  # of the seed; the truth draws from the seed itself
+TYPICAL_STREAM = 4  # of ``Another.stream``, whose other numbers are in use below
+YEARS_ALONE = 4  # of spin-up where no place may depend on others
 PLACES_TOGETHER = 512  # of a batch, which bounds the memory
 SYNTHETIC = "synthetic"
 
@@ -100,11 +102,6 @@ def simulate_fluxes(
     MissingDriverError, InputError
         If the process model lacks a driver, or one is beyond its bounds.
     """
-    missing = sorted(set(REQUIRED) - set(drivers.driver_names))
-    if missing:
-        raise MissingDriverError(
-            f"simulate: the run's drivers lack {missing}, which the process model needs"
-        )
     parameters = perturb_parameters(
         parameters or read_parameters(), seed=another.stream(0), spread=another.parameter_spread
     )
@@ -115,10 +112,61 @@ def simulate_fluxes(
     )
     rounds = np.zeros(latitude.size, dtype=int) if round_of is None else round_of
     traits = _build_traits(soils, (latitude, longitude), rounds, parameters, another=another)
-    n_first = int(n_steps_of(drivers.years[:1], calendar=drivers.calendar)[0])
     drawing = None if round_of is None else np.random.default_rng(another.stream(2))
+    return _simulate(drivers, soils, traits, parameters, target=target, drawing=drawing)
+
+
+def simulate_typical_fluxes(
+    drivers: PlaceDrivers, *, target: str, seed: int, parameter_spread: float
+) -> SimulatedPlaces:
+    """Daily flux of places as a process model has it that knows nothing hidden of them.
+
+    The parameters are those of a run of their own, ground and traits typical: a place's flux
+    follows from its drivers and attributes alone, whatever else is simulated with it.
+
+    Parameters
+    ----------
+    drivers : of the places; days without drivers take the place's mean of that day
+    target : emission or consumption
+    seed : of the parameters
+    parameter_spread : of the log factor on rates
+
+    Raises
+    ------
+    MissingDriverError, InputError
+        If the process model lacks a driver, or one is beyond its bounds.
+    """
+    stream = Another(seed=seed).stream(TYPICAL_STREAM)
+    parameters = perturb_parameters(read_parameters(), seed=stream, spread=parameter_spread)
+    soils = build_soils(drivers.attributes, drivers.attribute_names, generator=None)
+    traits = Traits.typical(len(drivers.attributes))
+    return _simulate(drivers, soils, traits, parameters, target=target, is_alone=True)
+
+
+def _simulate(
+    drivers: PlaceDrivers,
+    soils: dict[str, np.ndarray],
+    traits: Traits,
+    parameters: Parameters,
+    *,
+    target: str,
+    drawing: np.random.Generator | None = None,
+    is_alone: bool = False,
+) -> SimulatedPlaces:
+    """Fluxes, a batch of places at a time.
+
+    ``drawing`` draws one wetland class a place; ``is_alone`` says that no place may depend on
+    which others there are.
+    """
+    missing = sorted(set(REQUIRED) - set(drivers.driver_names))
+    if missing:
+        raise MissingDriverError(
+            f"simulate: the run's drivers lack {missing}, which the process model needs"
+        )
+    n_places = len(drivers.attributes)
+    n_first = int(n_steps_of(drivers.years[:1], calendar=drivers.calendar)[0])
     parts = []
-    for part in _batches(latitude.size):
+    for part in _batches(n_places):
         weather = build_weather(drivers, part)
         land, wetland_class, biome = build_ground(
             {name: values[part] for name, values in soils.items()},
@@ -128,11 +176,17 @@ def simulate_fluxes(
         )
         index = np.arange(part.start, part.stop)
         flux = _simulate_batch(
-            weather, land, traits.take(index), parameters, target=target, n_first=n_first
+            weather,
+            land,
+            traits.take(index),
+            parameters,
+            target=target,
+            n_first=n_first,
+            n_years=YEARS_ALONE if is_alone else None,
         )
         labels = [CLASS_LABELS[name] for name in wetland_class]
         parts.append((flux, labels if target == "emission" else biome))
-        logger.info("simulate %s: %d/%d places", target, part.stop, latitude.size)
+        logger.info("simulate %s: %d/%d places", target, part.stop, n_places)
     return SimulatedPlaces(
         flux=np.concatenate([flux for flux, _ in parts]),
         place_class=np.concatenate([np.asarray(names, dtype=str) for _, names in parts]),
@@ -147,10 +201,16 @@ def _simulate_batch(
     *,
     target: str,
     n_first: int,
+    n_years: int | None,
 ) -> np.ndarray:
+    """Flux of a batch, spun up by ``n_years`` of its first year, or until it is at rest."""
     model = ProcessModel(land, traits, parameters)
     first = {name: values[:, :n_first] for name, values in weather.items()}
-    found = model.simulate(weather, state=model.spin_up(first, tolerance_k=0.5, most_years=6))
+    if n_years is None:
+        state = model.spin_up(first, tolerance_k=0.5, most_years=6)
+    else:
+        state = model.spin_up_years(first, n_years=n_years)
+    found = model.simulate(weather, state=state)
     if target == "emission":
         return found.emission.astype(np.float32)
     return found.consumption * found.consumption_factor[:, None].astype(np.float32)

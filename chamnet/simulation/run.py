@@ -112,6 +112,17 @@ class ProcessModel:
         logger.warning("spin-up: soil still moves by %.2f K after %d years", warming, most_years)
         return state
 
+    def spin_up_years(self, drivers: dict[str, np.ndarray], *, n_years: int) -> State:
+        """State after so many years of the given one.
+
+        Unlike ``spin_up``, which ends when all cells together have come to rest, a cell's state
+        does not depend on which others there are.
+        """
+        state = self.initial_state(drivers)
+        for _ in range(n_years):
+            state = self.simulate(drivers, state=state).state
+        return state
+
     def simulate(self, drivers: dict[str, np.ndarray], *, state: State | None = None) -> Simulated:
         """Daily fluxes of consecutive days, which may be part of a year or several.
 

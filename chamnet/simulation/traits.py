@@ -78,6 +78,12 @@ class Traits:
         """Traits of some places, in this order."""
         return Traits(**{name: getattr(self, name)[index] for name in TRAITS})
 
+    @classmethod
+    def typical(cls, n_places: int) -> "Traits":
+        """Traits of places that differ in nothing hidden: factors of 1, offsets of 0."""
+        values = {name: np.ones(n_places) for name in TRAITS}
+        return cls(**values | {"water_table": np.zeros(n_places)})
+
     def scatter(self, seed: int, *, spread: float, offset_m: float) -> "Traits":
         """Traits of places within their cells: local factors of mean 1 beside the cell's.
 

@@ -52,6 +52,8 @@ def join_places(training: PlaceData, held_out: PlaceData) -> tuple[PlaceData, np
     """Places of both, those to train on first; and which windows are held out, (n_windows,)."""
     windows = held_out.windows.assign(place=held_out.windows["place"] + training.n_places)
     arrays = ("drivers", "attributes", "latitude", "longitude", "cluster", "place_class", "place")
+    if training.prior_flux is not None:
+        arrays += ("prior_flux",)
     joined = {n: np.concatenate([getattr(training, n), getattr(held_out, n)]) for n in arrays}
     both = pd.concat([training.windows, windows], ignore_index=True)
     is_held_out = np.arange(len(both)) >= len(training.windows)

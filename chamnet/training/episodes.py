@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from chamnet.config import TrainConfig
 from chamnet.data.normalization import HIGHEST_NORMALIZED, Normalization
-from chamnet.data.windows import MEASURED, PlaceData, build_response, place_windows_in_years
+from chamnet.data.windows import MEASURED, PlaceData, place_windows_in_years, read_response
 from chamnet.errors import InputError, LeakError
 from chamnet.model.encoder import pool_year
 from chamnet.timeaxis import year_fraction
@@ -19,6 +19,7 @@ from chamnet.timeaxis import year_fraction
 logger = logging.getLogger(__name__)
 
 PARTIAL_SHARE = 0.15  # episodes whose context holds a few months of response in one year alone
+N_BINS = 366  # of a year, at most
 PRECEDING_SHARE = 0.5  # episodes whose context years are those before the target year
 
 
@@ -61,6 +62,7 @@ class EpisodeSource:
     first, last, observed, weight : (P, Y, W)
         Windows of each place and year; a weight of 0 fills up.
     distance_deg : (P, P)
+    has_prior : whether contexts hold a prior flux, which is told of the target year too, always
     """
 
     drivers: Tensor
@@ -73,6 +75,7 @@ class EpisodeSource:
     observed: Tensor
     weight: Tensor
     distance_deg: Tensor
+    has_prior: bool = False
 
     @classmethod
     def of(
@@ -102,7 +105,7 @@ class EpisodeSource:
         drivers = normalization.normalize_drivers(data.drivers, data.driver_names)
         drivers = torch.from_numpy(drivers).clamp(-HIGHEST_NORMALIZED, HIGHEST_NORMALIZED)
         attributes = normalization.normalize_attributes(data.attributes, data.attribute_names)
-        response = torch.from_numpy(build_response(data) / normalization.flux_scale)
+        response = torch.from_numpy(read_response(data) / normalization.response_scale)
         if not has_response:
             response = torch.full_like(response, torch.nan)
         windows = _window_tensors(data, normalization.flux_scale, filled_weight)
@@ -115,6 +118,7 @@ class EpisodeSource:
             has_drivers=torch.from_numpy(data.has_drivers),
             fraction=_fractions(data.n_steps, drivers.shape[2]),
             distance_deg=_distance_deg(data.latitude, data.longitude),
+            has_prior=data.prior_flux is not None,
             **windows,
         )
 
@@ -133,7 +137,8 @@ class EpisodeSource:
         )
         targets = torch.multinomial(year_weight[places], 1, generator=generator).squeeze(1)
         years = self._draw_context(places, targets, generator, options)
-        span = _draw_response(len(places), generator, options)
+        draw_response = _keep_response if self.has_prior else _draw_response
+        span = draw_response(len(places), generator, options)
         episodes = self.build(places, targets, years, *span)
         return _hide_attributes(episodes, generator, options)
 
@@ -184,10 +189,12 @@ class EpisodeSource:
         bins = torch.arange(pooled.shape[2])
         is_kept = (bins >= response_first.unsqueeze(-1)) & (bins <= response_last.unsqueeze(-1))
         is_kept = is_kept & is_there.unsqueeze(-1)
-        check_no_leak(years, targets, is_kept.any(dim=-1))
+        if not self.has_prior:
+            check_no_leak(years, targets, is_kept.any(dim=-1))
         pooled = torch.cat([pooled[..., :-2], pooled[..., -2:] * is_kept.unsqueeze(-1)], dim=-1)
         itself = self.pooled[places, targets].unsqueeze(1)
-        itself = torch.cat([itself[..., :-2], torch.zeros_like(itself[..., -2:])], dim=-1)
+        if not self.has_prior:
+            itself = torch.cat([itself[..., :-2], torch.zeros_like(itself[..., -2:])], dim=-1)
         always = torch.ones(len(places), 1, dtype=torch.bool)
         return Episodes(
             pooled=torch.cat([pooled, itself], dim=1),
@@ -235,13 +242,20 @@ def check_no_leak(years: Tensor, targets: Tensor, has_response: Tensor) -> None:
         )
 
 
+def _keep_response(
+    n_episodes: int, generator: torch.Generator, options: TrainConfig
+) -> tuple[Tensor, Tensor]:
+    """Bins of the response that each context year keeps, (B, K) each: all of them."""
+    first = torch.zeros(n_episodes, options.n_context_years, dtype=torch.long)
+    return first, torch.full_like(first, N_BINS)
+
+
 def _draw_response(
     n_episodes: int, generator: torch.Generator, options: TrainConfig
 ) -> tuple[Tensor, Tensor]:
     """First and last bin of the response each context year keeps, (B, K) each."""
-    K, n_bins = options.n_context_years, 366
-    first = torch.zeros(n_episodes, K, dtype=torch.long)
-    last = torch.full((n_episodes, K), n_bins)
+    K = options.n_context_years
+    first, last = _keep_response(n_episodes, generator, options)
     has_none = torch.rand(n_episodes, generator=generator) < options.response_dropout
     is_partial = torch.rand(n_episodes, generator=generator) < PARTIAL_SHARE
     start = torch.randint(0, 70, (n_episodes,), generator=generator)

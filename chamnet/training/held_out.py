@@ -24,7 +24,8 @@ def build_held_out(
     data : places and all their windows
     source : of the same places and windows
     is_held_out : (n_windows,) of bool
-    mode : zero_shot reads no response; the others read those before the target year
+    mode : zero_shot reads no response, prior that of the target year too; the others read those
+        before the target year
     n_context_years : earlier years at most
     """
     rows = place_windows_in_years(data)

@@ -243,7 +243,7 @@ def _digest(
 ) -> str:
     """Digest of what a training follows from; weights by their sums, data likewise."""
     weights = [float(p.detach().double().sum()) for p in network.parameters()]
-    tensors = [getattr(source, f.name) for f in dataclasses.fields(source)]
+    tensors = [torch.as_tensor(getattr(source, f.name)) for f in dataclasses.fields(source)]
     data = [
         [list(v.shape), float(v.double().nan_to_num().sum())]
         for v in (*tensors, *(v for episodes in held_out for v in episodes))

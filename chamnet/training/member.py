@@ -14,11 +14,11 @@ from chamnet.data.normalization import Normalization, read_normalization
 from chamnet.data.splits import has_earlier_year
 from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
 from chamnet.errors import CheckpointError, InputError
-from chamnet.model.checkpoint import MODES, Member, load_member, save_member
+from chamnet.model.checkpoint import Member, load_member, save_member
 from chamnet.model.device import choose_device, seed_torch
-from chamnet.model.member import Start
+from chamnet.model.member import PRIOR, Start, modes_of
 from chamnet.model.network import CHAMNet
-from chamnet.model.places import predict_places
+from chamnet.model.places import check_response, predict_places
 from chamnet.provenance import write_text
 from chamnet.training.bag import Bag, draw_bag, join_places
 from chamnet.training.curves import plot_learning_curve
@@ -72,10 +72,16 @@ def fit_member(
     initial : of a pretrained network, whose weights and scaling of drivers training begins with
     threads : of torch
     name : of the member in the log
+
+    Raises
+    ------
+    InputError
+        If the mode is ``prior`` and the places have no prior flux, or another one and they have.
     """
+    check_response(data, mode)
     is_held_out = _held_out_windows(data, validation)
     if initial is not None:
-        normalization = initial.normalization.with_flux_scale(normalization.flux_scale)
+        normalization = initial.normalization.with_flux_scales_of(normalization)
     network, _ = _train(
         data,
         normalization,
@@ -89,7 +95,7 @@ def fit_member(
         name=name,
     )
     options = TrainConfig.model_validate(train)
-    member = _build_member(network, normalization, data.target, options, seed=seed)
+    member = _build_member(network, normalization, data, options, seed=seed)
     if is_held_out.any() and member.has_mean_factor(mode):
         windows = _predict_windows(member, data, mode)[is_held_out]
         member.mean_factors[mode] = _mean_factor(windows)
@@ -107,6 +113,7 @@ def train_member(
     train: dict[str, Any],
     threads: int,
     pretrained: str | os.PathLike | None = None,
+    prior: str | os.PathLike | None = None,
     resume: bool = True,
 ) -> None:
     """Stage: train one member on a bootstrap of clusters, predict the clusters left out.
@@ -122,14 +129,15 @@ def train_member(
     model, train : options
     threads : of torch
     pretrained : checkpoint that training begins with; its scaling of drivers is taken too
+    prior : manifest of a process model's flux at the places: the member is one of the mode prior
     resume : go on from last_epoch.pt, if it is of the same training
     """
-    data = open_place_data(observations)
+    data = open_place_data(observations, prior)
     scaling, folder = read_normalization(normalization), Path(out_folder)
     options = TrainConfig.model_validate(train)
     initial = None if pretrained is None else load_pretrained(pretrained, data).start
     if initial is not None:
-        scaling = initial.normalization.with_flux_scale(scaling.flux_scale)
+        scaling = initial.normalization.with_flux_scales_of(scaling)
     own_seed = int(np.random.SeedSequence([seed, int(member)]).generate_state(1)[0])
     bag = draw_bag(data.cluster, seed=own_seed, validation_share=options.validation_share)
     _log_bag(data, bag, member)
@@ -147,14 +155,14 @@ def train_member(
         seed=own_seed,
         model=ModelConfig.model_validate(model),
         train=options,
-        mode="zero_shot",
+        mode=PRIOR if prior else "zero_shot",
         threads=threads,
         name=member,
         initial=initial,
         resume_file=resume_file,
         turn=int(member),
     )
-    trained = _build_member(network, scaling, data.target, options, seed=own_seed)
+    trained = _build_member(network, scaling, data, options, seed=own_seed)
     left_out = data.select_places(bag.n_times == 0)
     trained.doubt_factors |= _doubt_factors(trained, left_out, options.log_weight)
     out_of_bag = _predict_out_of_bag(trained, left_out)
@@ -178,9 +186,11 @@ def load_pretrained(path: str | os.PathLike, data: PlaceData) -> Member:
     Raises
     ------
     CheckpointError
-        If it was pretrained for another target, other drivers or other attributes.
+        If it was pretrained for another target, other drivers, other attributes or other modes.
     """
-    member = load_member(path, drivers=data.driver_names, attributes=data.attribute_names)
+    mode = "zero_shot" if data.prior_flux is None else PRIOR
+    names = {"drivers": data.driver_names, "attributes": data.attribute_names}
+    member = load_member(path, **names, mode=mode)
     if member.target != data.target:
         raise CheckpointError(f"{path}: pretrained for {member.target}, expected {data.target}")
     return member
@@ -266,13 +276,18 @@ def _train(
 
 
 def _build_member(
-    network: CHAMNet, normalization: Normalization, target: str, options: TrainConfig, *, seed: int
+    network: CHAMNet,
+    normalization: Normalization,
+    data: PlaceData,
+    options: TrainConfig,
+    *,
+    seed: int,
 ) -> Member:
     return Member(
         network,
         normalization,
-        target=target,
-        modes=MODES if network.config.response else ("zero_shot",),
+        target=data.target,
+        modes=modes_of(has_prior=data.prior_flux is not None, has_response=network.config.response),
         n_context_years=options.n_context_years,
         settings={"train": options.model_dump(), "seed": seed},
     )
@@ -291,8 +306,8 @@ def _predict_windows(member: Member, data: PlaceData, mode: str) -> pd.DataFrame
 
 
 def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
-    """Windows of places the member never saw, zero_shot and, with an earlier year, few_shot."""
-    parts = [_predict_windows(member, data, "zero_shot")]
+    """Windows of places the member never saw, as cells are and, with an earlier year, few_shot."""
+    parts = [_predict_windows(member, data, member.mode_of_cells)]
     if "few_shot" in member.modes:
         windows = data.windows
         has_context = has_earlier_year(
@@ -303,12 +318,13 @@ def _predict_out_of_bag(member: Member, data: PlaceData) -> pd.DataFrame:
 
 
 def _doubt_factors(member: Member, left_out: PlaceData, log_weight: float) -> dict[str, float]:
-    """Factor of few_shot, which alone places that were left out can tell."""
-    if "few_shot" not in member.modes:
-        return {}
+    """Factor of the mode that reads a flux at places that were left out: few_shot or prior."""
     everything = np.ones(len(left_out.windows), dtype=bool)
-    factor = fit_doubt_factor(member, left_out, everything, mode="few_shot", log_weight=log_weight)
-    return {"few_shot": factor}
+    return {
+        mode: fit_doubt_factor(member, left_out, everything, mode=mode, log_weight=log_weight)
+        for mode in ("few_shot", PRIOR)
+        if mode in member.modes
+    }
 
 
 def _mean_factors(member: Member, out_of_bag: pd.DataFrame) -> dict[str, float]:

@@ -12,6 +12,7 @@ from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import open_place_data
 from chamnet.errors import InputError
 from chamnet.model.checkpoint import save_member
+from chamnet.model.member import PRIOR
 from chamnet.training.member import fit_member
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def pretrain(
     model: dict[str, Any],
     train: dict[str, Any],
     threads: int,
+    prior: str | os.PathLike | None = None,
 ) -> None:
     """Train one network on simulated places, early stopping on clusters of them.
 
@@ -35,6 +37,7 @@ def pretrain(
     seed : of the run
     model, train : options; ``n_steps`` and ``batch_places`` those of pretraining
     threads : of torch
+    prior : manifest of another process model's flux at the places, read by the mode prior
 
     Raises
     ------
@@ -45,7 +48,7 @@ def pretrain(
     ----------
     .. [1] X-MethaneWet (arXiv:2505.18355) transfers from simulated cells to towers likewise.
     """
-    data = open_place_data(places)
+    data = open_place_data(places, prior)
     options = TrainConfig.model_validate(train)
     validation = hold_out_clusters(
         data.cluster,
@@ -62,6 +65,7 @@ def pretrain(
         model=model,
         train=options,
         validation=validation,
+        mode=PRIOR if prior else "zero_shot",
         threads=threads,
         name=f"pretrained on {data.target}",
     )

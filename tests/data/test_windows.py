@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from factories_model import make_place_data
+from factories_model import make_place_data, with_prior
 
 from chamnet.data.store import write_store
 from chamnet.data.windows import (
@@ -12,6 +12,7 @@ from chamnet.data.windows import (
     build_window_means,
     open_place_data,
     place_windows_in_years,
+    read_response,
 )
 from chamnet.errors import InputError
 
@@ -89,6 +90,50 @@ def test_a_repeated_place_repeats_its_windows():
     twice = data.select_places(np.array([1, 1]))
     n_own = (data.windows["place"] == 1).sum()
     assert twice.windows.groupby("place").size().tolist() == [n_own, n_own]
+
+
+def write_prior(folder, data, **changes):
+    names = {"place": data.place, "year": data.years} | changes
+    dims = ("place", "year", "step")
+    store = xr.Dataset({"prior_flux": (dims, data.prior_flux.astype("f4"))}, coords=names)
+    return write_store(store, folder / "observed.zarr", digest="p")
+
+
+def test_places_open_with_the_prior_flux_of_their_store_and_keep_it(tmp_path):
+    data = with_prior(make_place_data(n_places=3, n_years=2))
+    manifest = make_store(tmp_path, data)
+    assert open_place_data(manifest).prior_flux is None
+    opened = open_place_data(manifest, write_prior(tmp_path, data))
+    np.testing.assert_allclose(opened.prior_flux, data.prior_flux, rtol=1e-6)
+    np.testing.assert_array_equal(
+        opened.select_places(np.array([2, 2])).prior_flux, opened.prior_flux[[2, 2]]
+    )
+    np.testing.assert_array_equal(read_response(opened), opened.prior_flux)
+    without = dataclasses.replace(data, prior_flux=None)
+    np.testing.assert_array_equal(read_response(without), build_response(without))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"place": ["A", "B", "C"]}, r"place \['A', 'B', 'C'\].* are not those of the observ"),
+        ({"year": [1999, 2000]}, r"year \[1999, 2000\].* make it again"),
+    ],
+)
+def test_a_prior_flux_of_other_places_or_years_is_refused(tmp_path, changes, message):
+    data = with_prior(make_place_data(n_places=3, n_years=2))
+    with pytest.raises(InputError, match=message):
+        open_place_data(make_store(tmp_path, data), write_prior(tmp_path, data, **changes))
+
+
+def test_a_prior_flux_becomes_one_more_driver():
+    data = with_prior(make_place_data(n_places=3, n_years=2))
+    changed = data.with_prior_as_driver()
+    assert changed.driver_names == (*data.driver_names, "prior_flux")
+    np.testing.assert_allclose(changed.drivers[..., -1], data.prior_flux, rtol=1e-6)
+    assert changed.prior_flux is None
+    with pytest.raises(InputError, match="emission: no prior flux at the places"):
+        changed.with_prior_as_driver()
 
 
 def test_window_means_of_days_are_the_days():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from factories_evaluation import make_place_data, write_place_data
+from factories_evaluation import make_place_data, with_prior, write_place_data, write_prior
 
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.errors import ConfigError
@@ -61,7 +61,7 @@ def change_held_out(data, is_held_out):
     return dataclasses.replace(data, windows=data.windows.assign(flux=flux))
 
 
-@pytest.mark.parametrize("model", sorted(set(MODELS) - {"forest"}))
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"forest", "process_model"}))
 def test_no_model_sees_the_last_test_years(model):
     data, _ = make_place_data(years=(2011, 2012, 2013))
     fit = make_fit(data, model=model)
@@ -270,6 +270,8 @@ def test_months_of_an_unknown_year_are_scored_by_clusters_alone(tmp_path):
     [
         ({"models": ("mamba",)}, r"skill.models \['mamba'\], expected some of"),
         ({"protocols": ("random",)}, "skill.protocols 'random', expected"),
+        ({"contexts": ("prior",)}, "'prior', but ['emission'] come without a prior flux"),
+        ({"models": ("process_model",)}, "'process_model', whose context 'prior' is not in"),
         ({"contexts": ("few_shot",)}, "has none of ['frozen', 'rolling'], which the temporal"),
     ],
 )
@@ -381,3 +383,38 @@ def test_places_with_one_year_few_days_equal_values_or_no_drivers_have_their_rul
     assert rows["spatial", "chamnet", "zero_shot"] == 4
     assert rows["temporal", "chamnet", "rolling"] == 4
     assert rows["temporal", "climatology", "rolling"] >= 4
+
+
+def test_a_prior_flux_is_read_by_fits_of_their_own(tmp_path):
+    data = with_prior(*make_place_data())
+    manifest, prior_flux = write_place_data(data, tmp_path), write_prior(data, tmp_path)
+    models = ("chamnet", "lstm", "lstm_history", "process_model", "climatology")
+    table = run(
+        manifest,
+        tmp_path,
+        models=models,
+        contexts=("rolling", "zero_shot", "prior"),
+        prior_flux={"emission": prior_flux},
+    )
+    found = {key for key, _ in table.groupby(["model", "protocol", "context"])}
+    assert {(m, "spatial", "prior") for m in models[:-1]} <= found
+    assert ("lstm", "spatial", "none") in found
+    assert not {key for key in found if key[1:] == ("temporal", "prior")}
+    kept = pd.read_parquet(tmp_path / "predictions" / "spatial_chamnet.parquet")
+    by_context = {c: rows["predicted"].to_numpy() for c, rows in kept.groupby("context")}
+    assert not np.allclose(by_context["prior"], by_context["zero_shot"], atol=0)
+
+
+@pytest.mark.parametrize("model", ["chamnet", "lstm", "lstm_history", "process_model"])
+def test_with_a_prior_flux_no_model_sees_the_held_out_places(model):
+    data = with_prior(*make_place_data())
+    if model == "lstm":
+        data = data.with_prior_as_driver()
+    fit = make_fit(data, model=model, protocol="spatial", contexts=("prior",))
+    fit = dataclasses.replace(fit, prior_flux="unused.json")
+    test = split_of_member(fit, data, member=0).test
+    one, scored = predict_held_out(fit, data)
+    two, _ = predict_held_out(fit, change_held_out(data, test))
+    assert list(one) == [(model, "prior")]
+    assert len(scored.windows) > 0
+    np.testing.assert_array_equal(one[model, "prior"], two[model, "prior"])

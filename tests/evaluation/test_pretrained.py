@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from factories_evaluation import make_place_data, write_place_data
+from factories_evaluation import make_place_data, with_prior, write_place_data, write_prior
 
 from chamnet.config import ModelConfig, TrainConfig
 from chamnet.data.windows import open_place_data
@@ -78,6 +78,44 @@ def test_a_network_is_pretrained_once_for_all_folds_and_kept(manifests, tmp_path
         path.unlink()
     pd.testing.assert_frame_equal(run(manifests, tmp_path, **arguments), first)
     assert kept[0].stat().st_mtime_ns == before
+
+
+def test_nothing_is_pretrained_for_fits_that_are_kept(manifests, tmp_path):
+    run(manifests, tmp_path, models=("lstm",))
+    folder = tmp_path / "predictions" / "fits"
+    [kept] = folder.glob("pretrained_*")
+    kept.unlink()
+    run(manifests, tmp_path, models=("lstm",))
+    assert not kept.exists()
+    [fit] = folder.glob("*.parquet")
+    fit.unlink()
+    run(manifests, tmp_path, models=("lstm",))
+    assert kept.exists()
+
+
+def test_networks_are_pretrained_with_the_prior_flux_that_they_read(tmp_path):
+    paths = []
+    for name, seed in (("observed", 0), ("prior", 5)):
+        (tmp_path / name).mkdir()
+        data = with_prior(*make_place_data(seed=seed))
+        paths.append((write_place_data(data, tmp_path / name), write_prior(data, tmp_path / name)))
+    (observed, flux), (simulated, flux_simulated) = paths
+    table = run(
+        (observed, simulated),
+        tmp_path,
+        protocols=("spatial",),
+        contexts=("prior",),
+        models=("chamnet", "lstm", "forest"),
+        prior_flux={"emission": flux},
+        prior_flux_simulated={"emission": flux_simulated},
+    )
+    assert set(table["context"]) == {"prior"}
+    assert set(table["model"]) == {"chamnet", "lstm", "forest"}
+    kept = (tmp_path / "predictions" / "fits").glob("pretrained_*")
+    scales = [torch.load(path)["normalization"] for path in kept]
+    names = sorted(len(scale["driver_names"]) for scale in scales)
+    assert names == [2, 3]  # the LSTM reads it as one more driver
+    assert sorted(scale["prior_scale"] is None for scale in scales) == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["chamnet", *sorted(NETWORKS)])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from factories_inference import make_member, make_world
+from factories_inference import make_member, make_world, write_drivers
 
 from chamnet.data.context import context_folder
 from chamnet.data.store import manifest_path, open_store
-from chamnet.errors import CheckpointError
+from chamnet.errors import CheckpointError, StoreError
 from chamnet.inference import embed
 from chamnet.model.checkpoint import load_member, save_member
 from chamnet.provenance import read_json
@@ -129,3 +129,59 @@ def test_a_cluster_of_two_processes_embeds_the_same(world):
     alone = open_store(world.embed(2011)).load()
     apart = open_store(world.embed(2011, digest="e", engine="local:2")).load()
     xr.testing.assert_identical(apart, alone)
+
+
+@pytest.fixture
+def told(tmp_path):
+    """A world whose cells have a prior flux, one of them none, and networks that read it."""
+    world = make_world(tmp_path, n_cells=10, modes=("prior",))
+    drivers = open_store(world.write_drivers(2011, shard=4))
+    flux = np.full((10, 365), 1e-9, "f4") * np.arange(1, 11, dtype="f4")[:, None]
+    flux[3] = np.nan
+    write_prior(world, drivers, prior_flux=(("cell", "time"), flux))
+    return world
+
+
+def write_prior(world, drivers, *, folder="prior", **variables):
+    store = xr.Dataset(variables, coords=drivers.coords, attrs=drivers.attrs)
+    path = world.folder / folder / "2011.zarr"
+    return write_drivers(store, path, cells_per_shard=4, cells_per_chunk=2)
+
+
+def test_cells_are_embedded_with_their_prior_flux_and_one_without_as_nothing_measured(told):
+    manifest = told.folder / "prior" / "2011.json"
+    context = open_store(told.embed(2011, prior=manifest))
+    member = load_member(told.checkpoints[1])
+    drivers = open_store(told.folder / "drivers" / "2011.json")
+    weather = torch.tensor(np.stack([drivers[n].values for n in member.driver_names], -1))
+    flux = torch.tensor(open_store(manifest)["prior_flux"].values)
+    embedding, season = member.encode_year(weather, flux)
+    np.testing.assert_allclose(context["embedding"][1], embedding, atol=1e-3)
+    np.testing.assert_allclose(context["season"][1], season, rtol=1e-3, atol=1e-3)
+    alone, _ = member.encode_year(weather)
+    is_same = np.isclose(context["embedding"][1], alone, atol=1e-3).all(axis=1)
+    assert is_same.nonzero()[0].tolist() == [3]
+
+
+def test_cells_are_predicted_from_their_prior_flux(told):
+    manifest = told.folder / "prior" / "2011.json"
+    told.embed(2011, prior=manifest)
+    flux = open_store(told.predict(2011, mode="prior"))["flux"]
+    assert np.isfinite(flux).all()
+    with pytest.raises(CheckpointError, match=r"trained for the modes \['prior'\]"):
+        told.predict(2011, mode="zero_shot", digest="e")
+
+
+def test_a_prior_flux_that_is_missing_or_not_asked_for_is_refused(told):
+    with pytest.raises(CheckpointError, match="member 00 was trained for the mode 'prior', expec"):
+        told.embed(2011)
+    save_member(make_member(seed=0), told.checkpoints[0])
+    with pytest.raises(CheckpointError, match="asked for 'prior'"):
+        told.embed(2011, prior=told.folder / "prior" / "2011.json")
+
+
+def test_a_store_of_something_else_is_no_prior_flux(told):
+    drivers = open_store(told.folder / "drivers" / "2011.json")
+    manifest = write_prior(told, drivers, folder="other", wind=drivers["air_temperature"])
+    with pytest.raises(StoreError, match=r"2011\.json: no prior_flux; it has \['wind'\]"):
+        told.embed(2011, prior=manifest)

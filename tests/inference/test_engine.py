@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
+from chamnet.data.shards import build_shards
 from chamnet.errors import ConfigError
 from chamnet.inference.engine import SHARDS_AT_ONCE, Progress, open_client, run_shards
-from chamnet.inference.shards import build_shards
 
 
 class Recorder:

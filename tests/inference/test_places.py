@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from factories_model import make_member, make_place_data
+from factories_model import make_member, make_place_data, with_prior
 
-from chamnet.errors import CheckpointError, LeakError
+from chamnet.errors import CheckpointError, InputError, LeakError
 from chamnet.inference.places import choose_context, predict_places
 from chamnet.model import places
 
@@ -105,3 +105,48 @@ def test_a_context_prefers_years_with_a_response_then_late_ones():
     assert choose_context(there, respond, target=1, n_years=3).tolist() == [[-1, -1, 0]]
     assert choose_context(~there, respond, target=4, n_years=2).tolist() == [[-1, -1]]
     assert choose_context(there, respond, target=4, n_years=0).shape == (1, 0)
+
+
+@pytest.fixture(scope="module")
+def reader(data):
+    told = with_prior(data)
+    return told, make_member(data=told, modes=("prior",))
+
+
+def test_the_prior_mode_reads_the_prior_flux_and_nothing_that_was_measured(reader):
+    told, member = reader
+    flux = predict_places(member, told, mode="prior")
+    unseen = predict_places(member, scale_responses(told, after=0), mode="prior")
+    np.testing.assert_array_equal(flux, unseen)
+    other = dataclasses.replace(told, prior_flux=told.prior_flux[::-1])
+    assert not np.allclose(
+        flux, predict_places(member, other, mode="prior"), atol=0, equal_nan=True
+    )
+
+
+def test_the_prior_mode_reads_the_target_year_too(reader):
+    told, member = reader
+    flux = told.prior_flux.copy()
+    flux[:, -1] *= 3
+    changed = dataclasses.replace(told, prior_flux=flux)
+    one, other = (predict_places(member, d, mode="prior", years=[2014]) for d in (told, changed))
+    assert not np.allclose(one, other, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "rolling", "few_shot", "frozen"])
+def test_a_checkpoint_of_the_prior_mode_refuses_every_other_and_the_other_way_round(
+    reader, member, data, mode
+):
+    told, of_prior = reader
+    with pytest.raises(CheckpointError, match=rf"trained for the modes \['prior'\], .*'{mode}'"):
+        predict_places(of_prior, data, mode=mode)
+    with pytest.raises(CheckpointError, match="asked for 'prior'"):
+        predict_places(member, told, mode="prior")
+
+
+def test_a_mode_and_places_that_do_not_fit_are_refused(reader, member, data):
+    told, of_prior = reader
+    with pytest.raises(InputError, match="mode 'prior': the places of emission come with no prior"):
+        predict_places(of_prior, data, mode="prior")
+    with pytest.raises(InputError, match=r"mode 'zero_shot': .* come with a prior flux"):
+        predict_places(member, told, mode="zero_shot")

@@ -3,8 +3,9 @@
 import pytest
 from factories_inference import make_drivers, write_drivers
 
+from chamnet.data.shards import build_shards
 from chamnet.errors import MissingDriverError
-from chamnet.inference.shards import build_shards, open_driver_year
+from chamnet.inference.shards import open_driver_year
 
 
 def test_shards_cover_every_cell_once():

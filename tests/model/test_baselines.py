@@ -8,6 +8,7 @@ from factories_evaluation import make_place_data
 
 from chamnet import metrics
 from chamnet.data.windows import build_window_means
+from chamnet.errors import InputError
 from chamnet.model.baselines import forest
 from chamnet.model.baselines.class_month import ClassMonth
 from chamnet.model.baselines.climatology import (
@@ -17,6 +18,7 @@ from chamnet.model.baselines.climatology import (
 )
 from chamnet.model.baselines.forest import Forest, build_lagged_features
 from chamnet.model.baselines.last_year import LastYear
+from chamnet.model.baselines.process_model import ProcessModel
 
 SMALL = {
     "climatology": Climatology,
@@ -184,3 +186,13 @@ def test_a_tree_draws_no_more_windows_than_it_may(monkeypatch, most, drawn):
 def test_a_forest_must_be_fitted_first():
     with pytest.raises(RuntimeError, match=r"before Forest\.fit"):
         Forest().predict(make_place_data()[0])
+
+
+def test_the_process_model_keeps_its_season_and_takes_the_level_that_was_measured():
+    data, flux = make_place_data(noise=0.0)
+    modelled = dataclasses.replace(data, prior_flux=5 * flux)
+    np.testing.assert_allclose(ProcessModel().fit(modelled).predict(modelled), flux, rtol=1e-6)
+    with pytest.raises(InputError, match="emission: no prior flux at the places"):
+        ProcessModel().fit(data)
+    with pytest.raises(InputError, match="no prior flux above 0 in a measured window"):
+        ProcessModel().fit(dataclasses.replace(data, prior_flux=0 * flux))

@@ -174,3 +174,9 @@ def test_nitrogen_lowers_the_uptake_of_simulated_places():
     )
     plain, inhibited = (_simulate(d, target="consumption").flux for d in (drivers, rich))
     np.testing.assert_allclose(inhibited, 0.62 * plain, rtol=1e-5)
+
+
+def test_ground_that_no_attribute_tells_is_that_of_land_on_average_where_nothing_is_drawn():
+    soils = build_soils(np.array([[0.3], [np.nan]]), ["clay_fraction"], generator=None)
+    np.testing.assert_allclose(soils["clay"], [0.3, 0.22], rtol=1e-6)
+    np.testing.assert_array_equal(soils["phh2o"], [6.0, 6.0])

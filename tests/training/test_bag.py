@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from factories_model import make_place_data
+from factories_model import make_place_data, with_prior
 
 from chamnet.errors import InputError
 from chamnet.training.bag import draw_bag, join_places
@@ -32,3 +32,10 @@ def test_joined_places_keep_their_windows_and_say_which_are_held_out():
     assert (both.windows.loc[is_held_out, "place"] == 2).all()
     n_own = data.windows.groupby("place").size()
     assert both.windows.groupby("place").size().tolist() == [n_own[1], n_own[1], n_own[4]]
+
+
+def test_joined_places_keep_their_prior_flux():
+    data = with_prior(make_place_data(n_places=4))
+    one, other = data.select_places(np.array([0, 1])), data.select_places(np.array([3]))
+    joined, _ = join_places(one, other)
+    np.testing.assert_array_equal(joined.prior_flux, data.prior_flux[[0, 1, 3]])

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from factories_model import make_member, make_place_data
+from factories_model import make_member, make_place_data, with_prior
 
 from chamnet.model.places import predict_places
 from chamnet.training.doubt import FACTORS, fit_doubt_factor
@@ -66,3 +66,12 @@ def test_the_more_doubt_the_less_the_measured_cycle_counts():
         flux = predict_places(member, DATA, mode="rolling", restore_mean=False)[:, -1, :365]
         away.append(np.abs(flux - alone).mean())
     assert away == sorted(away, reverse=True)
+
+
+def test_the_doubt_in_a_prior_flux_is_fitted_on_places_that_were_left_out():
+    told = with_prior(make_place_data(n_places=6, n_years=3, monthly=True))
+    member = make_member(data=told, modes=("prior",))
+    everything = np.ones(len(told.windows), dtype=bool)
+    factor = fit_doubt_factor(member, told, everything, mode="prior", log_weight=0.6)
+    assert factor > 0
+    assert factor != 1

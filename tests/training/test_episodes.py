@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 import torch
-from factories_model import make_place_data, make_train_config
+from factories_model import make_place_data, make_train_config, with_prior
 
 from chamnet.data.normalization import Normalization
 from chamnet.errors import InputError, LeakError
@@ -134,3 +134,24 @@ def test_hidden_attributes_are_read_as_their_means():
     assert (bare.pop("attributes") == 0).all()
     assert (whole.pop("attributes") != 0).any()
     torch.testing.assert_close(bare, whole, equal_nan=True)
+
+
+def test_a_prior_flux_is_told_of_every_year_always_and_nothing_measured_is():
+    data = with_prior(make_place_data())
+    episodes = draw(make_source(data), batch_places=8, response_dropout=0.9)
+    share = episodes.pooled[..., -1][episodes.year_mask]
+    assert (share == 1).all()  # of the target year too, which is last
+    seven = dataclasses.replace(data, windows=data.windows.assign(flux=7 * data.windows["flux"]))
+    scale = Normalization.fit(data)
+    one, other = (
+        EpisodeSource.of(d, scale, n_bins=73, filled_weight=0.2).pooled for d in (data, seven)
+    )
+    torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_prior_flux_is_read_by_its_own_scale():
+    data = with_prior(make_place_data())
+    tenfold = dataclasses.replace(data, prior_flux=10 * data.prior_flux)
+    torch.testing.assert_close(
+        make_source(data).pooled, make_source(tenfold).pooled, rtol=1e-5, atol=1e-6, equal_nan=True
+    )

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from factories_model import make_model_config, make_place_data, make_train_config
+from factories_model import make_model_config, make_place_data, make_train_config, with_prior
 
 from chamnet.data.normalization import Normalization
-from chamnet.errors import InputError
+from chamnet.errors import CheckpointError, InputError
 from chamnet.model.checkpoint import load_member
 from chamnet.model.places import predict_places
 from chamnet.provenance import write_json
@@ -25,7 +25,7 @@ def fit(data=DATA, *, validation=None, **options):
 
 
 def run_stage(folder, monkeypatch, *, data=DATA, **changes):
-    monkeypatch.setattr(stage, "open_place_data", lambda _: data)
+    monkeypatch.setattr(stage, "open_place_data", lambda _, prior=None: data)
     write_json(folder / "normalization.json", Normalization.fit(data).to_dict())
     options = {
         "observations": "emission.json",
@@ -169,3 +169,27 @@ def test_a_member_asked_to_train_where_no_gpu_is_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="device cuda: torch sees no GPU here"):
         fit(train=make_train_config(device="cuda"))
+
+
+def test_a_member_of_the_prior_mode_serves_that_mode_alone(tmp_path, monkeypatch):
+    folder = run_stage(tmp_path, monkeypatch, data=with_prior(DATA), prior="observed.json")
+    member = load_member(folder / "checkpoint.pt", mode="prior")
+    assert member.modes == ("prior",)
+    assert list(member.mean_factors) == list(member.doubt_factors) == ["prior"]
+    assert member.mean_factor == member.mean_factors["prior"]
+    assert set(pd.read_csv(folder / "out_of_bag.csv")["mode"]) == {"prior"}
+    with pytest.raises(CheckpointError, match="asked for 'zero_shot'"):
+        load_member(folder / "checkpoint.pt", mode="zero_shot")
+
+
+@pytest.mark.parametrize(("data", "mode"), [(DATA, "prior"), (with_prior(DATA), "rolling")])
+def test_a_training_whose_mode_and_places_do_not_fit_is_refused(data, mode):
+    with pytest.raises(InputError, match=f"mode '{mode}': the places of emission come with"):
+        fit(data, mode=mode)
+
+
+def test_a_prior_flux_of_another_level_trains_the_same():
+    told = with_prior(DATA)
+    tenfold = dataclasses.replace(told, prior_flux=10 * told.prior_flux)
+    one, other = (predict_places(fit(d, mode="prior"), d, mode="prior") for d in (told, tenfold))
+    np.testing.assert_allclose(one, other, rtol=1e-3)

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from factories_model import make_model_config, make_place_data, make_train_config
+from factories_model import make_model_config, make_place_data, make_train_config, with_prior
 
 from chamnet.data.normalization import Normalization
 from chamnet.errors import CheckpointError, InputError
@@ -15,14 +15,14 @@ from chamnet.training.pretrain import pretrain
 SIMULATED = make_place_data(n_places=8, n_years=3, monthly=True, seed=7)
 
 
-def run_stage(folder, monkeypatch, *, data=SIMULATED):
-    monkeypatch.setattr(stage, "open_place_data", lambda _: data)
+def run_stage(folder, monkeypatch, *, data=SIMULATED, **changes):
+    monkeypatch.setattr(stage, "open_place_data", lambda _, prior=None: data)
     options = {
         "model": make_model_config().model_dump(),
         "train": make_train_config(n_steps=4).model_dump(),
     }
     path = folder / "pretrained.pt"
-    pretrain(places="places.json", checkpoint=path, seed=1, threads=1, **options)
+    pretrain(places="places.json", checkpoint=path, seed=1, threads=1, **(options | changes))
     return path
 
 
@@ -53,3 +53,16 @@ def test_places_of_one_cluster_cannot_be_pretrained_on(tmp_path, monkeypatch):
     lonely = SIMULATED.select_places(np.array([0]))
     with pytest.raises(InputError, match=r"places\.json: one cluster of places"):
         run_stage(tmp_path, monkeypatch, data=lonely)
+
+
+def test_what_was_pretrained_with_a_prior_flux_begins_such_a_member_alone(tmp_path, monkeypatch):
+    (tmp_path / "told").mkdir()
+    plain = run_stage(tmp_path, monkeypatch)
+    told = run_stage(
+        tmp_path / "told", monkeypatch, data=with_prior(SIMULATED), prior="simulated.json"
+    )
+    assert load_pretrained(told, with_prior(SIMULATED)).modes == ("prior",)
+    with pytest.raises(CheckpointError, match="asked for 'prior'"):
+        load_pretrained(plain, with_prior(SIMULATED))
+    with pytest.raises(CheckpointError, match="asked for 'zero_shot'"):
+        load_pretrained(told, SIMULATED)

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 import yaml
+
+from chamnet.data.store import open_store
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -169,3 +172,33 @@ def test_a_folder_of_towers_is_a_path_in_a_users_configuration(run, tmp_path):
     assert all(f"emission,{model},spatial" in skill for model in ("chamnet", "lstm"))
     assert len(list(tmp_path.glob("results/mine/models/emission/*/checkpoint.pt"))) == 2
     assert len(list(tmp_path.glob("results/mine/predictions/fits/pretrained_*.pt"))) == 2
+
+
+def test_a_run_whose_cells_read_a_process_models_flux(tmp_path):
+    mine = {
+        "run": {"name": "test", "targets": ["emission"]},
+        "predict": {"mode": "prior"},
+        "pretrain": {"n_steps": 4, "batch_places": 8},
+        "simulate": {"n_places": 12},
+        "skill": {
+            "protocols": ["spatial"],
+            "contexts": ["zero_shot", "prior"],
+            "models": ["chamnet", "process_model"],
+            "n_folds": 2,
+        },
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "4"]
+    command += ["--directory", str(tmp_path), "--configfile", str(ROOT / "config/test.yaml")]
+    command += [str(tmp_path / "mine.yaml"), "--", "global_budget", "skill"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "results/test"
+    with (folder / "skill.csv").open() as file:
+        rows = {(row["model"], row["context"]) for row in csv.DictReader(file)}
+    assert rows >= {("chamnet", "zero_shot"), ("chamnet", "prior"), ("process_model", "prior")}
+    assert json.loads((folder / "models/emission/calibration.json").read_text())["mode"] == "prior"
+    prior = open_store(folder / "prior/emission/2012.json")["prior_flux"].mean("time")
+    flux = open_store(folder / "fluxes/emission/2012.json")["flux"].mean(("time", "member"))
+    assert np.corrcoef(np.log(flux + 1e-12), np.log(prior + 1e-12))[0, 1] > 0.3
+    assert "a process model" in (folder / "report.html").read_text()

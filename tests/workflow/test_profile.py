@@ -49,12 +49,15 @@ def test_every_group_has_a_size_and_every_size_a_group():
     assert set(PROFILE["groups"].values()) == set(PROFILE["group-components"])
 
 
-def test_the_plan_of_every_stage_with_tiles_and_daily_fluxes_can_be_cut_into_its_groups(tmp_path):
+@pytest.mark.parametrize("mode", ["zero_shot", pytest.param("prior", marks=pytest.mark.slow)])
+def test_the_plan_of_every_stage_with_tiles_and_daily_fluxes_can_be_cut_into_its_groups(
+    tmp_path, mode
+):
     """Snakemake refuses a plan with a path that leaves a group and comes back."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
     command += ["--profile", ROOT / "workflow/profiles/slurm", "--directory", tmp_path]
-    command += ["--dry-run"]
-    command += ["--config", "predict={tiles: 2, daily: true}", "--", "global_budget"]
+    command += ["--dry-run", "--config", f"predict={{tiles: 2, daily: true, mode: {mode}}}"]
+    command += ["--", "global_budget"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for stage in ("make_demo_world", "embed_year", "predict_tile", "check_closure", "write_report"):

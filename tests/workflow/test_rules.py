@@ -81,3 +81,15 @@ def test_a_wrong_option_stops_before_any_job():
     done = run_snakemake("--dry-run", "global_budget", "--config", "towers={folder: no/such}")
     assert done.returncode != 0
     assert "no/such: no such file or folder" in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "is_read"), [("prior", True), ("zero_shot", False)])
+def test_a_process_models_flux_is_made_where_the_mode_of_cells_reads_it(mode, is_read):
+    done = run_snakemake(
+        *("--dry-run", "--forceall", "--config", f"predict={{mode: {mode}}}"),
+        *("--", "global_budget"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule in ("simulate_prior_of_places", "simulate_prior_of_cells"):
+        assert (rule in done.stdout + done.stderr) == is_read

@@ -165,6 +165,14 @@ def observed_places(wildcards):
     return [] if options.drivers.paths else found
 
 
+def places_of_prior(wildcards):
+    """Places that a process model's flux is wanted of: the observed or the simulated ones."""
+    run, target = f"results/{wildcards.run}", wildcards.target
+    if wildcards.places == "observed":
+        return f"{run}/observations/{target}.json"
+    return f"{run}/prior/{target}_places.json"
+
+
 def training_options():
     """Options that a network's weights follow from; how many there are is none."""
     values = section("train").items()
@@ -183,6 +191,30 @@ def simulated_places():
         return []
     return expand(
         "results/{{run}}/prior/{target}_places.json", target=options.run.targets
+    )
+
+
+def reads_prior():
+    """Whether cells, and the networks of the maps, read a process model's flux."""
+    return options.predict.mode == "prior"
+
+
+def prior_flux(of):
+    """Manifest of the process model's flux that the networks of the maps read, if they do.
+
+    ``of`` is what it is the flux of: observed places, simulated ones, or a year's cells.
+    """
+    return f"results/{{run}}/prior/{{target}}/{of}.json" if reads_prior() else []
+
+
+def prior_flux_of_skill(of):
+    """The same for the cross-validation, of every target."""
+    if "prior" not in options.skill.contexts:
+        return []
+    if of == "simulated" and not simulated_places():
+        return []
+    return expand(
+        f"results/{{{{run}}}}/prior/{{target}}/{of}.json", target=options.run.targets
     )
 
 

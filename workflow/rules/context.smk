@@ -2,6 +2,7 @@ rule embed_year:
     input:
         drivers="results/{run}/drivers/{year}.json",
         cells="results/{run}/cells.json",
+        prior=prior_flux("{year}"),
         checkpoints=expand(
             "results/{{run}}/models/{{target}}/{member}/checkpoint.pt",
             member=members(),

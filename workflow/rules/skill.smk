@@ -4,6 +4,8 @@ rule cross_validate:
             "results/{{run}}/observations/{target}.json", target=options.run.targets
         ),
         prior=simulated_places(),
+        prior_flux=prior_flux_of_skill("observed"),
+        prior_flux_simulated=prior_flux_of_skill("simulated"),
     output:
         csv=report(
             "results/{run}/skill.csv",

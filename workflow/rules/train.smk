@@ -1,6 +1,7 @@
 rule fit_normalization:
     input:
         observations="results/{run}/observations/{target}.json",
+        prior=prior_flux("observed"),
     output:
         normalization="results/{run}/models/{target}/normalization.json",
     log:
@@ -23,6 +24,7 @@ rule fit_normalization:
 rule pretrain:
     input:
         places="results/{run}/prior/{target}_places.json",
+        prior=prior_flux("simulated"),
     output:
         checkpoint="results/{run}/models/{target}/pretrained.pt",
     log:
@@ -51,6 +53,7 @@ rule train_member:
         observations="results/{run}/observations/{target}.json",
         normalization="results/{run}/models/{target}/normalization.json",
         pretrained=pretrained(),
+        prior=prior_flux("observed"),
     output:
         checkpoint="results/{run}/models/{target}/{member}/checkpoint.pt",
         out_of_bag="results/{run}/models/{target}/{member}/out_of_bag.csv",
@@ -101,6 +104,7 @@ rule calibrate:
         runtime=10,
     params:
         correlation_km=options.calibrate.correlation_km,
+        mode=options.predict.mode,
         code=digest_of_code("chamnet.evaluation.calibration"),
     message:
         "Calibrating {wildcards.target} on out-of-bag clusters"

@@ -10,4 +10,5 @@ calibrate(
     out_of_bag=list(snakemake.input.out_of_bag),
     out=snakemake.output.calibration,
     correlation_km=snakemake.params.correlation_km,
+    mode=snakemake.params.mode,
 )

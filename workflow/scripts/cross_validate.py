@@ -8,10 +8,19 @@ from pathlib import Path
 
 from chamnet.evaluation.crossvalidation import cross_validate
 
-targets, prior = snakemake.params.targets, snakemake.input.prior
+targets = snakemake.params.targets
+
+
+def by_target(paths):
+    """Manifests by their target; none where there are none."""
+    return dict(zip(targets, paths, strict=True)) if paths else None
+
+
 cross_validate(
-    observations=dict(zip(targets, snakemake.input.observations, strict=True)),
-    prior=dict(zip(targets, prior, strict=True)) if prior else None,
+    observations=by_target(snakemake.input.observations),
+    prior=by_target(snakemake.input.prior),
+    prior_flux=by_target(snakemake.input.prior_flux),
+    prior_flux_simulated=by_target(snakemake.input.prior_flux_simulated),
     pretrain=snakemake.params.pretrain,
     out=snakemake.output.csv,
     predictions_folder=Path(snakemake.output.csv).parent / "predictions",

@@ -17,4 +17,5 @@ if __name__ == "__main__":  # the processes of a cluster import this file too
         device=snakemake.params.device,
         threads=snakemake.threads,
         engine=snakemake.resources.engine,
+        prior=snakemake.input.get("prior") or None,
     )

@@ -9,4 +9,5 @@ from chamnet.data.normalization import fit_normalization
 fit_normalization(
     observations=snakemake.input.observations,
     out=snakemake.output.normalization,
+    prior=snakemake.input.get("prior") or None,
 )

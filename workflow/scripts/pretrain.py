@@ -13,4 +13,5 @@ pretrain(
     model=snakemake.params.model,
     train=snakemake.params.train,
     threads=snakemake.threads,
+    prior=snakemake.input.get("prior") or None,
 )

@@ -17,5 +17,6 @@ train_member(
     model=snakemake.params.model,
     train=snakemake.params.train,
     threads=snakemake.threads,
+    prior=snakemake.input.get("prior") or None,
     pretrained=snakemake.input.get("pretrained") or None,
 )
