@@ -32,7 +32,7 @@ def measure_loop(setting: Setting) -> dict:
 
     setting.prepare()
     inputs, members, batcher = setting.inputs()
-    drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
+    drivers, attributes, context, _ = inputs.read(inputs.drivers.shards[0])
     read = (np.stack(drivers, -1), attributes, context.embeddings, context.seasons, context.mask)
     x, a, e, s, mask = (
         torch.from_numpy(np.ascontiguousarray(array)).to(batcher.device) for array in read
@@ -183,7 +183,7 @@ def measure_forest(setting: Setting) -> dict:
     from sklearn.ensemble import RandomForestRegressor
 
     inputs, _, _ = setting.inputs()
-    drivers, attributes, _ = inputs.read(inputs.drivers.shards[0])
+    drivers, attributes, *_ = inputs.read(inputs.drivers.shards[0])
     n_cells = setting.options.n_forest
     weather = np.stack(drivers, -1)
     repeated = np.repeat(attributes[:, None], weather.shape[1], axis=1)

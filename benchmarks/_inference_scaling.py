@@ -119,7 +119,7 @@ def _operations_of_a_day(setting: Setting) -> tuple[float, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     inputs, members, _ = setting.inputs()
-    drivers, attributes, _ = inputs.read(inputs.drivers.shards[0])
+    drivers, attributes, *_ = inputs.read(inputs.drivers.shards[0])
     x = torch.from_numpy(np.stack([driver[:8] for driver in drivers], -1))
     a = torch.from_numpy(attributes[:8])
     member = next(iter(members.values())).cpu()

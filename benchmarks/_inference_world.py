@@ -147,7 +147,7 @@ class Setting:
 def _load_libraries(inputs: Any, members: dict) -> None:
     import torch
 
-    drivers, attributes, context = inputs.read(inputs.drivers.shards[0])
+    drivers, attributes, context, _ = inputs.read(inputs.drivers.shards[0])
     weather = np.stack(drivers, -1)
     arrays = (weather, attributes, context.embeddings[0], context.seasons[0], context.mask)
     rows = [torch.from_numpy(array[:8]).cuda() for array in arrays]

@@ -165,7 +165,7 @@ def measure_network(setting: Setting) -> dict:
     setting.prepare()
     inputs, members, batcher = setting.inputs()
     shard = inputs.drivers.shards[0]
-    drivers, attributes, context = inputs.read(shard)
+    drivers, attributes, context, _ = inputs.read(shard)
     e, s = (x.swapaxes(0, 1).astype(np.float32) for x in (context.embeddings, context.seasons))
     batches = zip(
         *(

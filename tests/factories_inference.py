@@ -90,7 +90,13 @@ def make_member(
     """An untrained network whose conditioning does something."""
     torch.manual_seed(seed)
     config = ModelConfig(**(SMALL | sizes))
-    network = CHAMNet(n_drivers=len(drivers), n_attributes=len(attributes), config=config)
+    reads_prior = "prior" in modes
+    network = CHAMNet(
+        n_drivers=len(drivers),
+        n_attributes=len(attributes),
+        config=config,
+        reads_prior=reads_prior,
+    )
     torch.nn.init.normal_(network.meta_network.last.weight, std=0.3)
     means = {"air_temperature": 283.0, "precipitation_flux": 3e-5}
     spreads = {"air_temperature": 12.0, "precipitation_flux": 4e-5}
@@ -102,6 +108,7 @@ def make_member(
         attribute_mean=(0.0,) * len(attributes),
         attribute_spread=(1.0,) * len(attributes),
         flux_scale=5e-10,
+        prior_scale=2e-9 if reads_prior else None,
     )
     return Member(
         network,
@@ -109,7 +116,7 @@ def make_member(
         target=target,
         modes=modes,
         n_context_years=n_context_years,
-        mean_factors={"zero_shot": 1.25},
+        mean_factors={"prior" if reads_prior else "zero_shot": 1.25},
     )
 
 

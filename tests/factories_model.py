@@ -117,11 +117,12 @@ def make_train_config(**changes):
     return TrainConfig(**(small | changes))
 
 
-def make_network(*, n_drivers=3, n_attributes=2, seed=0, **changes):
+def make_network(*, n_drivers=3, n_attributes=2, seed=0, reads_prior=False, **changes):
     """An untrained network."""
     torch.manual_seed(seed)
     config = make_model_config(**changes)
-    return CHAMNet(n_drivers=n_drivers, n_attributes=n_attributes, config=config)
+    sizes = {"n_drivers": n_drivers, "n_attributes": n_attributes}
+    return CHAMNet(**sizes, config=config, reads_prior=reads_prior)
 
 
 def make_member(
@@ -133,6 +134,7 @@ def make_member(
         n_drivers=len(data.driver_names),
         n_attributes=len(data.attribute_names),
         seed=seed,
+        reads_prior=data.prior_flux is not None,
         **changes,
     )
     if trained and hasattr(network.meta_network, "last"):

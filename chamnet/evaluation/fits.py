@@ -349,10 +349,13 @@ def _restore_means(
 
 
 def _reads_history(fit: Fit) -> bool:
-    """Whether the context changes what is predicted; a network without responses has none."""
+    """Whether the context changes what is predicted; a network without responses has none.
+
+    With a prior flux it is that of CHAM-net alone: to the others it is one more driver.
+    """
     if fit.is_chamnet:
         return bool(fit.options["model"].get("response", True))
-    return NETWORKS[fit.kind].reads_history
+    return not fit.prior_flux and NETWORKS[fit.kind].reads_history
 
 
 def _network_modes(fit: Fit) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from chamnet.model.baselines.tcn import TCN
 from chamnet.model.baselines.transformer import Transformer
 from chamnet.model.checkpoint import Member
 from chamnet.model.device import choose_device, seed_torch
-from chamnet.model.member import Start, modes_of
+from chamnet.model.member import MEASURED_MODES, Start
 from chamnet.training.episodes import EpisodeSource
 from chamnet.training.held_out import build_held_out
 from chamnet.training.loop import fit_network
@@ -55,8 +55,8 @@ SETTINGS_FILE = Path(__file__).with_name("settings.csv")
 def read_places(manifest: str, prior_flux: str | None, *, kind: str) -> PlaceData:
     """Places as a model of a kind reads them.
 
-    A prior flux is in the context of CHAM-net and of networks that read one; the forest and
-    the other networks are given it as one more driver.
+    A prior flux is in the context of CHAM-net; the forest and the other networks are given it as
+    one more driver.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def read_places(manifest: str, prior_flux: str | None, *, kind: str) -> PlaceDat
     kind : of the model
     """
     data = open_place_data(manifest, prior_flux)
-    has_no_context = kind == FOREST or (kind in NETWORKS and not NETWORKS[kind].reads_history)
-    return data.with_prior_as_driver() if prior_flux and has_no_context else data
+    is_driver = prior_flux is not None and kind in (FOREST, *NETWORKS)
+    return data.with_prior_as_driver() if is_driver else data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,7 +237,7 @@ def fit_baseline(
         network.cpu(),
         normalization,
         target=data.target,
-        modes=modes_of(has_prior=data.prior_flux is not None),
+        modes=MEASURED_MODES,
         n_context_years=options.n_context_years,
     )
     return member, curve

@@ -129,7 +129,8 @@ def _check_there(
 
 
 def _purpose(member: Member) -> tuple:
-    return member.target, tuple(member.driver_names), tuple(member.attribute_names)
+    names = tuple(member.driver_names), tuple(member.attribute_names)
+    return member.target, *names, member.mode_of_cells
 
 
 class Batcher:

@@ -19,21 +19,19 @@ from chamnet.data.context import (
 )
 from chamnet.data.shards import Shard, region_of
 from chamnet.data.store import StoreWriter, open_store
-from chamnet.errors import CheckpointError
 from chamnet.inference.batches import Batcher, load_members, set_up_torch
 from chamnet.inference.engine import Progress, run_shards
 from chamnet.inference.ensemble import are_finite
-from chamnet.inference.inputs import read_attribute_names, read_names
+from chamnet.inference.inputs import open_prior, read_attribute_names, read_names, read_prior
 from chamnet.inference.shards import (
     DriverYear,
     check_same_cells,
     is_finished,
     open_driver_year,
-    open_prior_year,
     read_notes,
     write_note,
 )
-from chamnet.model.member import PRIOR, Member
+from chamnet.model.member import Member
 
 logger = logging.getLogger(__name__)
 
@@ -99,17 +97,15 @@ def embed_year(
         checkpoints,
         drivers=read_names(drivers),
         attributes=read_attribute_names(cells),
-        mode=None if prior is None else PRIOR,
+        mode=None,
         n_context_years=0,
         device=place,
     )
-    _check_prior_is_given(members, prior)
-    year = open_driver_year(drivers, names=next(iter(members.values())).driver_names)
+    member = next(iter(members.values()))
+    year = open_driver_year(drivers, names=member.driver_names)
     check_same_cells(year.data, open_store(cells), source=str(drivers))
-    flux = None
-    if prior is not None:
-        flux = open_prior_year(prior, year=int(year.data["time"].dt.year[0]))
-        check_same_cells(flux.data, open_store(cells), source=str(prior))
+    number = int(year.data["time"].dt.year[0])
+    flux = open_prior(prior, year=number, cells=cells, member=member)
     batcher = Batcher(
         cells_per_batch=cells_per_batch,
         most=year.cells_per_shard,
@@ -119,15 +115,6 @@ def embed_year(
     writer = StoreWriter(store, digest=digest)
     _write_embeddings(Embedding(year, flux, members, batcher, writer), engine)
     return write_pointer(manifest, store)
-
-
-def _check_prior_is_given(members: Mapping[str, Member], prior: str | os.PathLike | None) -> None:
-    for name, member in members.items():
-        if prior is None and PRIOR in member.modes:
-            raise CheckpointError(
-                f"member {name} was trained for the mode {PRIOR!r}, expected the manifest of a "
-                "process model's flux"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +129,7 @@ class Embedding:
 
     def run(self, shard: Shard) -> None:
         """Embed a shard's cells."""
-        flux = None if self.prior is None else self.prior.read(shard)[0]
+        flux = read_prior(self.prior, shard)
         region, n_nan = _embed(self.year.read(shard), flux, self.members, self.batcher)
         write_note(self.writer, shard, self.batcher.note(n_cells_nan=n_nan))
         self.writer.write(shard.name, region, at=region_of(region, shard))

@@ -16,7 +16,7 @@ from chamnet.timeaxis import month_lengths
 
 def predict_cells(
     inputs: Inputs,
-    data: tuple[list[np.ndarray], np.ndarray, ContextShard],
+    data: tuple[list[np.ndarray], np.ndarray, ContextShard, np.ndarray | None],
     members: Mapping[str, Member],
     batcher: Batcher,
     *,
@@ -27,7 +27,7 @@ def predict_cells(
     Parameters
     ----------
     inputs : of the year
-    data : drivers, attributes and contexts of the cells, as ``inputs.read`` gives them
+    data : drivers, attributes, contexts and prior flux of the cells, as ``inputs.read`` gives them
     members : networks by name
     batcher : runs them
     daily : give the daily mean and spread over members too
@@ -37,7 +37,7 @@ def predict_cells(
     regions of the stores ``monthly`` and, where asked for, ``daily``; and how many cells are
     NaN, for a NaN in their drivers, attributes or the target year's embedding
     """
-    drivers, attributes, context = data
+    drivers, attributes, context, told = data
     any_member = next(iter(members.values()))
     outputs = batcher.map(
         FluxFunction(
@@ -46,6 +46,7 @@ def predict_cells(
             calendar=inputs.drivers.calendar,
             mean_factor=inputs.mean_factor,
             has_response=any_member.has_response(context.seasons),
+            has_prior=told is not None,
             daily=daily,
         ),
         attributes,
@@ -53,6 +54,7 @@ def predict_cells(
         context.seasons.swapaxes(0, 1),
         context.mask,
         *drivers,
+        *([] if told is None else [told]),
     )
     is_nan = ~(are_finite(*drivers, attributes) & context.mask[:, -1])
     for output in outputs:
@@ -70,6 +72,7 @@ class FluxFunction:
     year, calendar : of the drivers
     mean_factor : that restores the mean; None leaves each member its own
     has_response : whether a response was measured at any of the cells
+    has_prior : whether the last array is the prior flux of the year
     daily : give the daily mean and spread over members too
     """
 
@@ -78,6 +81,7 @@ class FluxFunction:
     calendar: str
     mean_factor: float | None
     has_response: bool
+    has_prior: bool
     daily: bool
 
     def __call__(
@@ -86,9 +90,10 @@ class FluxFunction:
         embeddings: torch.Tensor,
         seasons: torch.Tensor,
         mask: torch.Tensor,
-        *drivers: torch.Tensor,
+        *days: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
         """Monthly means (B, member, 12), and where asked for daily mean and spread (B, T)."""
+        drivers, told = (days[:-1], days[-1]) if self.has_prior else (days, None)
         weather = torch.stack(drivers, dim=-1)  # B, T, D
         fluxes = [
             member.predict(
@@ -99,6 +104,7 @@ class FluxFunction:
                 mask,
                 mean_factor=self.mean_factor,
                 has_response=self.has_response,
+                told=told,
             )
             for m, member in enumerate(self.members)
         ]

@@ -42,6 +42,7 @@ def predict_year(
     engine: str = "threads",
     tile: int | None = None,
     n_tiles: int = 1,
+    prior: str | os.PathLike | None = None,
 ) -> Path:
     """Predict one year's fluxes of every cell with every member.
 
@@ -71,6 +72,7 @@ def predict_year(
     engine : of dask, ``threads`` or a cluster (``engine.open_client``); no bit depends on it
     tile, n_tiles : predict the shards of one of so many tiles alone; ``finish_fluxes`` ends
         the store when all are there; no bit depends on it
+    prior : manifest of the prior flux of the year, (cell, time), for members of the mode prior
 
     Returns
     -------
@@ -80,7 +82,8 @@ def predict_year(
     ------
     CheckpointError
         If a checkpoint was trained for other drivers, attributes, modes or fewer context
-        years, or contexts were made by other checkpoints.
+        years, or contexts were made by other checkpoints; if members read a prior flux where
+        there is none, or none where there is one.
     StoreError
         If drivers or context of the target year are absent, or the store is being written
         with other inputs or options.
@@ -112,6 +115,7 @@ def predict_year(
         folder=context_folder(checkpoints),
         calibration=calibration,
         member=next(iter(members.values())),
+        prior=prior,
     )
     used = precision if place.type == "cpu" else "float32"
     batcher = Batcher(

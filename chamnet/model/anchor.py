@@ -48,6 +48,7 @@ class SeasonalAnchor(nn.Module):
         fraction: Tensor,
         *,
         doubt_factor: float = 1.0,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Flux of each day over the flux scale.
 
@@ -62,6 +63,9 @@ class SeasonalAnchor(nn.Module):
             Months measured, summed over the years; 0 for none.
         fraction : (B, T), or (1, T) for all, of the year at the middle of each day
         doubt_factor : of the learned doubt, see `chamnet.training.doubt`
+        told : (B, T), over the response scale
+            What a process model says of the target year's days, in place of the mean cycle
+            where it is finite; it counts for one measured month.
 
         Returns
         -------
@@ -72,6 +76,11 @@ class SeasonalAnchor(nn.Module):
         cycle = (_apply(kernel, coverage * response) / trust.clamp(min=1e-9)).clamp(min=0)
         doubt = self.log_doubt.exp() * doubt_factor
         departure = self.to_departure(states).squeeze(-1).float().tanh()
+        if told is not None:
+            is_told = told.isfinite()
+            cycle = torch.where(is_told, told.clamp(min=0), cycle)
+            trust = trust.masked_fill(is_told, 1.0)
+            departure = departure - departure.mean(dim=1, keepdim=True)
         moved = cycle * (HIGHEST_LOG_DEPARTURE * departure).exp()
         level = _measured_level(flux, cycle, trust, doubt)
         return (level * flux).lerp(moved, trust / (trust + doubt))

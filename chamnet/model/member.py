@@ -201,6 +201,7 @@ class Member(nn.Module):
         *,
         mean_factor: float | None = None,
         has_response: bool | None = None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Flux of each day of the target year, its mean restored.
 
@@ -217,6 +218,8 @@ class Member(nn.Module):
         mean_factor : the checkpoint's own where nothing was measured when None
         has_response : whether any of the seasons holds a response, as the method of that name says
             None looks, and waits for a GPU to have found it.
+        told : (B, T), kg m-2 s-1
+            A process model's flux of the target year, NaN where absent; in the mode prior alone.
 
         Returns
         -------
@@ -224,9 +227,8 @@ class Member(nn.Module):
         """
         context = Context(embeddings.float(), seasons.float(), year_mask)
         doubt_factor = self.doubt_factors.get(self.mode_of_cells, 1.0)
-        return self._decode(
-            context, drivers, attributes, mean_factor, doubt_factor, has_response=has_response
-        )
+        known = {"has_response": has_response, "told": told}
+        return self._decode(context, drivers, attributes, mean_factor, doubt_factor, **known)
 
     @torch.no_grad()
     def predict_pooled(
@@ -238,12 +240,13 @@ class Member(nn.Module):
         *,
         mean_factor: float | None = None,
         doubt_factor: float = 1.0,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Flux of each day of the target year, from context years as ``pool_year`` gives them.
 
         Parameters
         ----------
-        drivers, attributes, year_mask, mean_factor : as ``predict`` takes them
+        drivers, attributes, year_mask, mean_factor, told : as ``predict`` takes them
         pooled : (B, Y, bins, D + 2), oldest first
         doubt_factor : of the doubt in what was measured at the place
 
@@ -252,7 +255,7 @@ class Member(nn.Module):
         (B, T), kg m-2 s-1, never negative
         """
         context = self.network.encode_years(pooled, year_mask)
-        return self._decode(context, drivers, attributes, mean_factor, doubt_factor)
+        return self._decode(context, drivers, attributes, mean_factor, doubt_factor, told=told)
 
     def pool_year(self, drivers: Tensor, response: Tensor | None = None) -> Tensor:
         """Context year as the encoder reads it, (B, bins, D + 2).
@@ -276,15 +279,20 @@ class Member(nn.Module):
         doubt_factor: float,
         *,
         has_response: bool | None = None,
+        told: Tensor | None = None,
     ) -> Tensor:
         factor = self.mean_factor if mean_factor is None else mean_factor
-        of_anchor = {"doubt_factor": doubt_factor, "has_response": has_response}
+        known: dict[str, Any] = {}
+        if self.network.anchor is not None:
+            known |= {"doubt_factor": doubt_factor, "has_response": has_response}
+        if told is not None:
+            known["told"] = (told / self.normalization.response_scale).float()
         flux = self.network.decode(
             context,
             self._normalize_drivers(drivers),
             self._normalize_attributes(attributes),
             _build_fraction(drivers.shape[1], drivers.device),
-            **({} if self.network.anchor is None else of_anchor),
+            **known,
         )
         return flux.float() * (factor * self.normalization.flux_scale)
 
@@ -323,6 +331,7 @@ class Member(nn.Module):
             n_drivers=len(normalization.driver_names),
             n_attributes=len(normalization.attribute_names),
             config=ModelConfig(**values["model"]),
+            reads_prior=normalization.prior_scale is not None,
         )
         network.load_state_dict(values["weights"])
         names = ("target", "modes", "n_context_years", "mean_factors", "doubt_factors", "settings")

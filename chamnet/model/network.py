@@ -9,7 +9,13 @@ from chamnet.config import ModelConfig
 from chamnet.model.anchor import SeasonalAnchor
 from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
 from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
-from chamnet.model.encoder import N_CONTEXT_CHANNELS, SiteEncoder, YearEncoder, pool_seasons
+from chamnet.model.encoder import (
+    N_CONTEXT_CHANNELS,
+    SiteEncoder,
+    YearEncoder,
+    pool_seasons,
+    response_to_network,
+)
 from chamnet.timeaxis import N_MONTHS
 
 DAYS_PER_YEAR = 365
@@ -46,11 +52,14 @@ class CHAMNet(nn.Module):
     ----------
     n_drivers, n_attributes : D and A, A from 0
     config : sizes, and the parts that an ablation switches off
+    reads_prior : whether the decoder is told a process model's flux of the target year
     """
 
-    def __init__(self, *, n_drivers: int, n_attributes: int, config: ModelConfig) -> None:
+    def __init__(
+        self, *, n_drivers: int, n_attributes: int, config: ModelConfig, reads_prior: bool = False
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.reads_prior = config, reads_prior
         self.n_bins = max(N_MONTHS, round(DAYS_PER_YEAR / config.pool_days))
         self.n_drivers = n_drivers
         self.n_season = n_drivers + N_CONTEXT_CHANNELS + config.n_season  # of a month's vector
@@ -68,7 +77,7 @@ class CHAMNet(nn.Module):
         n_condition = 2 * config.n_embedding + self.attribute_embedding.n_out
         n_season = config.n_season if config.season else 0
         n_weather = 2 * n_drivers if config.season else n_drivers
-        n_inputs = n_weather + n_attributes + N_PHASE + n_season
+        n_inputs = n_weather + n_attributes + N_PHASE + n_season + reads_prior
         if config.conditioning == "concatenate":
             n_inputs += n_condition
             self.meta_network = NoConditioning(n_inputs=n_inputs, n_hidden=config.n_hidden)
@@ -124,6 +133,7 @@ class CHAMNet(nn.Module):
         *,
         doubt_factor: float = 1.0,
         has_response: bool | None = None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Flux of each day of the target year over the flux scale, never negative.
 
@@ -137,6 +147,8 @@ class CHAMNet(nn.Module):
         doubt_factor : of the anchor's doubt
         has_response : whether a response was measured at any of the places
             None looks, and waits for a GPU to have found it.
+        told : (B, T), a process model's flux of the target year over the response scale
+            NaN where absent; None for a network that reads none.
 
         Returns
         -------
@@ -150,6 +162,8 @@ class CHAMNet(nn.Module):
         parts = [attributes.unsqueeze(1).expand(-1, T, -1), phase]
         if self.config.conditioning == "concatenate":
             parts.append(condition.unsqueeze(1).expand(-1, T, -1))
+        if self.reads_prior:
+            parts.append(response_to_network(told.nan_to_num(0.0)).unsqueeze(-1))
         season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
         parts.extend(self._weather_and_season(season, drivers, fraction))
         inputs = torch.cat(parts, dim=-1)
@@ -161,7 +175,7 @@ class CHAMNet(nn.Module):
         if not has_base:
             return flux
         measured = response.float(), coverage.float()
-        return self.anchor(flux, states, *measured, fraction, doubt_factor=doubt_factor)
+        return self.anchor(flux, states, *measured, fraction, doubt_factor=doubt_factor, told=told)
 
     def _weather_and_season(
         self, season: Tensor, drivers: Tensor, fraction: Tensor
@@ -181,6 +195,7 @@ class CHAMNet(nn.Module):
         drivers: Tensor,
         attributes: Tensor,
         fraction: Tensor,
+        told: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Flux over the flux scale, and projected year embeddings for the contrastive loss.
 
@@ -191,11 +206,12 @@ class CHAMNet(nn.Module):
         drivers : (B, T, D), of the target year
         attributes : (B, A)
         fraction : (B, T)
+        told : (B, T), as ``decode`` takes it
 
         Returns
         -------
         (B, T), (B, Y, P)
         """
         context = self.encode_years(pooled, year_mask)
-        flux = self.decode(context, drivers, attributes, fraction)
+        flux = self.decode(context, drivers, attributes, fraction, told=told)
         return flux, self.project(context.embeddings)

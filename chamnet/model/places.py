@@ -200,11 +200,15 @@ def _predict_batch(
     itself = pooled.as_target[rows, target].unsqueeze(1)
     is_there = np.concatenate([chosen != ABSENT, np.ones((len(batch), 1), dtype=bool)], axis=1)
     n_steps = int(data.n_steps[target])
+    told = {}
+    if data.prior_flux is not None:
+        told = {"told": torch.from_numpy(data.prior_flux[batch, target, :n_steps])}
     flux = member.predict_pooled(
         torch.from_numpy(data.drivers[batch, target, :n_steps]),
         torch.from_numpy(data.attributes[batch]),
         torch.cat([earlier, itself], dim=1),
         torch.from_numpy(is_there),
         **factors._asdict(),
+        **told,
     )
     return flux.numpy()

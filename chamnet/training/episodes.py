@@ -28,7 +28,8 @@ class Episodes(NamedTuple):
 
     ``pooled`` (B, Y, bins, D + 2), ``year_mask`` (B, Y), ``drivers`` (B, T, D), ``attributes``
     (B, A), ``fraction`` (B, T); ``first``, ``last``, ``observed`` (over the flux scale) and
-    ``weight`` (B, W); ``distance_deg`` (B, B).
+    ``weight`` (B, W); ``distance_deg`` (B, B); ``told`` (B, T), a prior flux of the target year
+    over the response scale, None where there is none.
     """
 
     pooled: Tensor
@@ -41,10 +42,12 @@ class Episodes(NamedTuple):
     observed: Tensor
     weight: Tensor
     distance_deg: Tensor
+    told: Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
+        moved = (t if t is None else t.to(device, non_blocking=True) for t in self)
+        return type(self)(*moved)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,8 @@ class EpisodeSource:
     first, last, observed, weight : (P, Y, W)
         Windows of each place and year; a weight of 0 fills up.
     distance_deg : (P, P)
-    has_prior : whether contexts hold a prior flux, which is told of the target year too, always
+    told : (P, Y, T), over the response scale
+        A prior flux, which contexts then hold too, always; None: they hold what was measured.
     """
 
     drivers: Tensor
@@ -75,7 +79,7 @@ class EpisodeSource:
     observed: Tensor
     weight: Tensor
     distance_deg: Tensor
-    has_prior: bool = False
+    told: Tensor | None = None
 
     @classmethod
     def of(
@@ -118,7 +122,7 @@ class EpisodeSource:
             has_drivers=torch.from_numpy(data.has_drivers),
             fraction=_fractions(data.n_steps, drivers.shape[2]),
             distance_deg=_distance_deg(data.latitude, data.longitude),
-            has_prior=data.prior_flux is not None,
+            told=None if data.prior_flux is None else response.float(),
             **windows,
         )
 
@@ -137,7 +141,7 @@ class EpisodeSource:
         )
         targets = torch.multinomial(year_weight[places], 1, generator=generator).squeeze(1)
         years = self._draw_context(places, targets, generator, options)
-        draw_response = _keep_response if self.has_prior else _draw_response
+        draw_response = _keep_response if self.told is not None else _draw_response
         span = draw_response(len(places), generator, options)
         episodes = self.build(places, targets, years, *span)
         return _hide_attributes(episodes, generator, options)
@@ -189,11 +193,11 @@ class EpisodeSource:
         bins = torch.arange(pooled.shape[2])
         is_kept = (bins >= response_first.unsqueeze(-1)) & (bins <= response_last.unsqueeze(-1))
         is_kept = is_kept & is_there.unsqueeze(-1)
-        if not self.has_prior:
+        if self.told is None:
             check_no_leak(years, targets, is_kept.any(dim=-1))
         pooled = torch.cat([pooled[..., :-2], pooled[..., -2:] * is_kept.unsqueeze(-1)], dim=-1)
         itself = self.pooled[places, targets].unsqueeze(1)
-        if not self.has_prior:
+        if self.told is None:
             itself = torch.cat([itself[..., :-2], torch.zeros_like(itself[..., -2:])], dim=-1)
         always = torch.ones(len(places), 1, dtype=torch.bool)
         return Episodes(
@@ -207,6 +211,7 @@ class EpisodeSource:
             observed=self.observed[places, targets],
             weight=self.weight[places, targets],
             distance_deg=self.distance_deg[places][:, places],
+            told=None if self.told is None else self.told[places, targets],
         )
 
 

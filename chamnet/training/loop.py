@@ -175,6 +175,7 @@ def _forward(network: CHAMNet, episodes: Episodes, options: TrainConfig) -> tupl
             episodes.drivers,
             episodes.attributes,
             episodes.fraction,
+            **({} if episodes.told is None else {"told": episodes.told}),
         )
     return window_means(flux.float(), episodes.first, episodes.last), projected
 
@@ -243,10 +244,11 @@ def _digest(
 ) -> str:
     """Digest of what a training follows from; weights by their sums, data likewise."""
     weights = [float(p.detach().double().sum()) for p in network.parameters()]
-    tensors = [torch.as_tensor(getattr(source, f.name)) for f in dataclasses.fields(source)]
+    tensors = [getattr(source, f.name) for f in dataclasses.fields(source)]
     data = [
         [list(v.shape), float(v.double().nan_to_num().sum())]
         for v in (*tensors, *(v for episodes in held_out for v in episodes))
+        if v is not None
     ]
     device = next(network.parameters()).device.type
     return digest_of_values([weights, data, options.model_dump(), seed, device])

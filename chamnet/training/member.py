@@ -246,6 +246,7 @@ def _train(
             n_drivers=len(normalization.driver_names),
             n_attributes=len(normalization.attribute_names),
             config=model,
+            reads_prior=data.prior_flux is not None,
         )
         if initial is not None:
             network.load_state_dict(initial.weights)

@@ -166,17 +166,20 @@ def test_cells_are_embedded_with_their_prior_flux_and_one_without_as_nothing_mea
 def test_cells_are_predicted_from_their_prior_flux(told):
     manifest = told.folder / "prior" / "2011.json"
     told.embed(2011, prior=manifest)
-    flux = open_store(told.predict(2011, mode="prior"))["flux"]
+    flux = open_store(told.predict(2011, mode="prior", prior=manifest))["flux"]
     assert np.isfinite(flux).all()
     with pytest.raises(CheckpointError, match=r"trained for the modes \['prior'\]"):
         told.predict(2011, mode="zero_shot", digest="e")
+    with pytest.raises(CheckpointError, match=r"\['prior'\] and a process .*: there is none"):
+        told.predict(2011, mode="prior", digest="e")
 
 
 def test_a_prior_flux_that_is_missing_or_not_asked_for_is_refused(told):
-    with pytest.raises(CheckpointError, match="member 00 was trained for the mode 'prior', expec"):
+    with pytest.raises(CheckpointError, match=r"modes \['prior'\] and a .*: there is none"):
         told.embed(2011)
-    save_member(make_member(seed=0), told.checkpoints[0])
-    with pytest.raises(CheckpointError, match="asked for 'prior'"):
+    for path in told.checkpoints:
+        save_member(make_member(seed=0), path)
+    with pytest.raises(CheckpointError, match=r"'zero_shot'\] and a .*: found .*2011\.json"):
         told.embed(2011, prior=told.folder / "prior" / "2011.json")
 
 
@@ -185,3 +188,24 @@ def test_a_store_of_something_else_is_no_prior_flux(told):
     manifest = write_prior(told, drivers, folder="other", wind=drivers["air_temperature"])
     with pytest.raises(StoreError, match=r"2011\.json: no prior_flux; it has \['wind'\]"):
         told.embed(2011, prior=manifest)
+
+
+def test_a_cell_and_a_place_of_one_prior_flux_have_one_flux(told):
+    manifest = told.folder / "prior" / "2011.json"
+    told.embed(2011, prior=manifest)
+    flux = open_store(told.predict(2011, mode="prior", prior=manifest))["flux"]
+    member = load_member(told.checkpoints[1], mode="prior")
+    drivers = open_store(told.folder / "drivers" / "2011.json")
+    weather = torch.tensor(np.stack([drivers[n].values for n in member.driver_names], -1))
+    cells = open_store(told.cells)
+    known = [cells["attribute"].values.tolist().index(n) for n in member.attribute_names]
+    prior = torch.tensor(open_store(manifest)["prior_flux"].values)
+    daily = member.predict_pooled(
+        weather,
+        torch.tensor(cells["attributes"].values[:, known]),
+        member.pool_year(weather, prior)[:, None],
+        torch.ones(10, 1, dtype=torch.bool),
+        told=prior,
+    )
+    january = daily[:, :31].mean(dim=1)
+    np.testing.assert_allclose(flux[1, 0], january, rtol=2e-3)

@@ -279,9 +279,9 @@ def test_a_response_in_the_context_of_cells_is_the_base_of_their_flux(world, tmp
     read, n_drivers = predict.Inputs.read, len(DRIVERS)
 
     def read_with_response(inputs, shard):
-        drivers, attributes, context = read(inputs, shard)
+        drivers, attributes, context, told = read(inputs, shard)
         context.seasons[:, 0, :, :, n_drivers : n_drivers + 2] = 2.0, 1e4  # far above; sure of it
-        return drivers, attributes, context
+        return drivers, attributes, context, told
 
     monkeypatch.setattr(predict.Inputs, "read", read_with_response)
     flux = read_flux(world.predict(2012, store=tmp_path / "b.zarr"))["flux"]

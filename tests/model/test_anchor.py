@@ -11,12 +11,12 @@ def make_fraction(n_steps=365):
     return torch.tensor(year_fraction(n_steps), dtype=torch.float32).expand(1, n_steps)
 
 
-def anchor_flux(flux, *, response, coverage, doubt=0.5):
+def anchor_flux(flux, *, response, coverage, doubt=0.5, told=None):
     anchor = SeasonalAnchor(n_hidden=4)
     anchor.log_doubt.data.fill_(torch.tensor(doubt).log())
     fraction = make_fraction(flux.shape[1])
     states = torch.randn(1, flux.shape[1], 4)
-    return anchor(flux, states, response[None], coverage[None], fraction).detach()
+    return anchor(flux, states, response[None], coverage[None], fraction, told=told).detach()
 
 
 def monthly_means(daily):
@@ -51,6 +51,28 @@ def test_a_few_months_set_the_level_of_the_others():
     flux = torch.ones(1, 365)
     found = anchor_flux(flux, response=torch.full((12,), 0.1), coverage=coverage)
     assert float(found[0, :30].mean()) == pytest.approx(0.1, abs=0.08)
+
+
+def test_what_is_told_of_the_days_is_the_base_where_it_is_known():
+    flux, told = torch.full((1, 365), 9.0), torch.rand(1, 365)
+    told[:, 200:] = torch.nan
+    nothing = {"response": torch.zeros(12), "coverage": torch.zeros(12)}
+    found = anchor_flux(flux, **nothing, doubt=1e-6, told=told)
+    torch.testing.assert_close(found[:, :200], told[:, :200], atol=1e-4, rtol=0)
+    assert torch.isfinite(found).all()
+    doubted = anchor_flux(flux, **nothing, doubt=1e6, told=told)
+    torch.testing.assert_close(doubted, flux, rtol=1e-3, atol=0)
+
+
+def test_the_weather_moves_what_is_told_and_not_its_mean_logarithm():
+    anchor = SeasonalAnchor(n_hidden=4)
+    anchor.log_doubt.data.fill_(-20.0)
+    torch.nn.init.normal_(anchor.to_departure.weight)
+    states, told = torch.randn(1, 365, 4), torch.rand(1, 365) + 0.5
+    nothing = torch.zeros(1, 12), torch.zeros(1, 12)
+    found = anchor(told, states, *nothing, make_fraction(), told=told).detach()
+    assert not torch.allclose(found, told, rtol=0.05)
+    torch.testing.assert_close(found.log().mean(), told.log().mean(), atol=1e-4, rtol=0)
 
 
 def test_the_weather_moves_a_measured_cycle_within_its_bounds():

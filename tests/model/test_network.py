@@ -110,3 +110,16 @@ def test_years_that_are_missing_cost_nothing_and_read_nothing():
     assert isinstance(context, Context)
     assert (context.embeddings[0, 1] == 0).all()
     assert context.embeddings.isfinite().all()
+
+
+@pytest.mark.parametrize("anchor", [True, False])
+def test_a_network_that_reads_a_prior_flux_reads_it_of_each_day(anchor):
+    network, inputs = make_conditioned(reads_prior=True, anchor=anchor), make_inputs()
+    told = torch.rand(3, 365)
+    flux, _ = network(*inputs, told=told)
+    changed = told.clone()
+    changed[:, 100:] *= 3
+    other, _ = network(*inputs, told=changed)
+    assert not torch.allclose(flux[:, 100:], other[:, 100:], rtol=1e-3)
+    unknown, _ = network(*inputs, told=torch.full_like(told, torch.nan))
+    assert torch.isfinite(unknown).all()

@@ -11,6 +11,7 @@ rule predict_year:
             member=members(),
         ),
         calibration="results/{run}/models/{target}/calibration.json",
+        prior=prior_flux("{year}"),
     output:
         manifest="results/{run}/fluxes/{target}/{year}.json",
     log:

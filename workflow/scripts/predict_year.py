@@ -20,6 +20,7 @@ if __name__ == "__main__":  # the processes of a cluster import this file too
         contexts=list(snakemake.input.contexts),
         checkpoints=list(snakemake.input.checkpoints),
         calibration=snakemake.input.calibration,
+        prior=snakemake.input.get("prior") or None,
         mode=snakemake.params.mode,
         cells_per_batch=snakemake.params.cells_per_batch,
         precision=snakemake.params.precision,
