@@ -74,9 +74,10 @@ class Data:
         synthetic: bool,
         simulated: bool = False,
         pretrained: bool = False,
+        has_prior: bool = True,
     ) -> None:
         self.name, self.synthetic = name, synthetic
-        self.simulated, self.pretrained = simulated, pretrained
+        self.simulated, self.pretrained, self.has_prior = simulated, pretrained, has_prior
         self.paths = [ROOT / "config/config.yaml", *([ROOT / config] if config else [])]
 
     def read_options(self) -> Config:
@@ -102,16 +103,17 @@ class Data:
 
     def build_prior_flux(self, target: str, of: str) -> dict[str, str] | None:
         """Manifest of a process model's flux at observed or simulated places, likewise."""
-        return {target: self._make(f"prior/{target}/{of}.json")} if self.pretrained else None
+        is_there = self.has_prior and (of == "observed" or self.pretrained)
+        return {target: self._make(f"prior/{target}/{of}.json")} if is_there else None
 
     def models(self) -> tuple[str, ...]:
         """Models that are compared; the process model's flux is there where one is read."""
-        return tuple(name for name in MODELS if name != PROCESS_MODEL or self.pretrained)
+        return tuple(name for name in MODELS if name != PROCESS_MODEL or self.has_prior)
 
     def contexts(self, target: str) -> tuple[str, ...]:
         """Context modes that are scored."""
         modes = (*TEMPORAL, *SPATIAL) if target == "emission" else ("zero_shot",)
-        return (*modes, PRIOR) if self.pretrained else modes
+        return (*modes, PRIOR) if self.has_prior else modes
 
     def _make(self, product: str) -> str:
         manifest = f"results/{self.read_options().run.name}/{product}"
@@ -137,13 +139,13 @@ DATA = {
     data.name: data
     for data in (
         Data("towers", config="config/fluxnet_ch4.yaml", synthetic=False),
-        Data("simulated", config="", synthetic=True, simulated=True),
-        Data("demo", config="", synthetic=True),
+        Data("simulated", config="", synthetic=True, simulated=True, has_prior=False),
+        Data("demo", config="", synthetic=True, has_prior=False),
         Data("demo_pretrained", config="", synthetic=True, pretrained=True),
         Data("uptake", config="config/smud.yaml", synthetic=False),
     )
 }
-QUICK_DEMO = Data("demo", config="config/test.yaml", synthetic=True)
+QUICK_DEMO = Data("demo", config="config/test.yaml", synthetic=True, has_prior=False)
 
 
 def main() -> None:
