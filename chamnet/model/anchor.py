@@ -65,7 +65,8 @@ class SeasonalAnchor(nn.Module):
         doubt_factor : of the learned doubt, see `chamnet.training.doubt`
         told : (B, T), over the response scale
             What a process model says of the target year's days, in place of the mean cycle
-            where it is finite; it counts for one measured month.
+            where it is finite; it counts for one measured month. The weather moves it within the
+            year and leaves its mean.
 
         Returns
         -------
@@ -80,8 +81,9 @@ class SeasonalAnchor(nn.Module):
             is_told = told.isfinite()
             cycle = torch.where(is_told, told.clamp(min=0), cycle)
             trust = trust.masked_fill(is_told, 1.0)
-            departure = departure - departure.mean(dim=1, keepdim=True)
         moved = cycle * (HIGHEST_LOG_DEPARTURE * departure).exp()
+        if told is not None:  # a place's level is learned by heart, and says nothing of others
+            moved = moved * (_mean(cycle) / _mean(moved).clamp(min=1e-9))
         level = _measured_level(flux, cycle, trust, doubt)
         return (level * flux).lerp(moved, trust / (trust + doubt))
 
@@ -103,6 +105,11 @@ def build_kernel(fraction: Tensor) -> Tensor:
     """
     distance = months_away(fraction)
     return (1 - distance).clamp(min=0) + FAR_SHARE * (-distance).exp()
+
+
+def _mean(daily: Tensor) -> Tensor:
+    """Mean over the days, (B, T) to (B, 1)."""
+    return daily.mean(dim=1, keepdim=True)
 
 
 def _apply(kernel: Tensor, monthly: Tensor) -> Tensor:
