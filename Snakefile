@@ -57,6 +57,12 @@ rule prior:
             run=RUN,
             target=options.run.targets,
         ),
+        expand(
+            "results/{run}/prior/{target}/{of}.json",
+            run=RUN,
+            target=options.run.targets,
+            of=["observed", *driver_years()] if reads_prior() else [],
+        ),
 
 
 rule exports:
