@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from chamnet.config import Config
+from chamnet.simulation.places import YEARS_ALONE
 
 SHORT_TEST_S = 0.085  # CPU seconds of short_test where the rates were measured
 DAYS = 365
@@ -21,6 +22,7 @@ CONVERT_S_PER_BYTE = 1 / 160e6
 CONVERT_S_PER_VALUE = 3.5 / (66_455 * DAYS * 3)
 WETLANDS_S_PER_CELL_MAP = 1.3 / (66_455 * 2)
 TRAIN_S_PER_WINDOW = 20 / (400 * 32)  # a place and year of an episode
+SIMULATE_S_PER_CELL_DAY = 42.1 / (62_000 * DAYS)  # of the process model, benchmarks/simulation.py
 EMBED_S_PER_CELL_DAY = 10 / (66_455 * DAYS * 3)  # and member
 PREDICT_S_PER_CELL_DAY = 34 / (66_455 * DAYS * 3)
 INTEGRATE_S_PER_CELL = 0.4 / 66_455
@@ -102,6 +104,11 @@ def estimate_stages(
             n_targets * n_members * windows * TRAIN_S_PER_WINDOW,
             700,
         ),
+        (
+            *("simulate_prior_of_cells", n_targets if _reads_prior(config) and years else 0),
+            n_targets * (years + YEARS_ALONE) * n_cells * DAYS * SIMULATE_S_PER_CELL_DAY,
+            BASE_MIB + config.drivers.cells_per_shard * years * DAYS * 4 * 12 / 2**20,
+        ),
         ("embed_year", n_targets * embedded, embedded * cell_days * EMBED_S_PER_CELL_DAY,
          network_mib),
         ("predict_year", n_targets * predicted, predicted * cell_days * PREDICT_S_PER_CELL_DAY,
@@ -118,6 +125,10 @@ def estimate_stages(
     ]
 
 
+def _reads_prior(config: Config) -> bool:
+    return config.predict.mode == "prior"
+
+
 def estimate_bytes_out(config: Config, *, n_cells: int) -> int:
     """Bytes of the run's stores, uncompressed."""
     if not n_cells:
@@ -125,7 +136,8 @@ def estimate_bytes_out(config: Config, *, n_cells: int) -> int:
     years = config.drivers.last_year - config.drivers.first_year + 1
     predicted = config.predict.last_year - config.predict.first_year + 1
     n_fluxes = len(config.run.targets) * config.train.n_members
-    drivers = years * DAYS * len(config.drivers.names) * 4
+    n_priors = len(config.run.targets) if _reads_prior(config) else 0
+    drivers = years * DAYS * (len(config.drivers.names) + n_priors) * 4
     contexts = years * n_fluxes * 2 * (config.model.n_embedding + 12 * config.model.n_season)
     fluxes = predicted * 12 * n_fluxes * 4
     wetlands = predicted * 12 * 2 * len(config.wetlands.sources) * 4

@@ -156,6 +156,8 @@ def test_time_grows_with_years_and_cells_and_is_scaled_by_the_machine():
     assert total(options, slowness=2.0) == pytest.approx(2 * one)
     longer = options | {"drivers": options["drivers"] | {"first_year": 1991}}
     assert total(longer) > one
+    with_prior = options | {"predict": options.get("predict", {}) | {"mode": "prior"}}
+    assert total(with_prior) > one
     assert short_test() > 0
 
 
