@@ -10,20 +10,6 @@ from chamnet.errors import InputError
 from chamnet.simulation.prior import simulate_places
 
 
-@pytest.fixture(scope="module")
-def towers(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("towers")
-    tables = {s: make_tower_table(seed=i, n_days=365) for i, s in enumerate(("AA-One", "BB-Two"))}
-    return read_emission(
-        store=folder / "emission.zarr",
-        dropped=folder / "dropped.csv",
-        digest="t",
-        towers=write_towers(folder, tables),
-        driver_names=DRIVER_NAMES,
-        years=[2015, 2016],
-    )
-
-
 def _simulate(folder, towers, **changed):
     options = {"n_places": 6, "seed": 0, "observations": towers, "driver_names": DRIVER_NAMES}
     return simulate_places(

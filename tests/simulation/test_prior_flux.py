@@ -5,11 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
-from factories_data import DRIVER_NAMES, make_tower_table, write_towers
 from factories_inference import write_drivers
 from factories_simulation import CLIMATES, make_drivers, make_place_drivers
 
-from chamnet.data.observations import read_emission
 from chamnet.data.store import open_store, write_store
 from chamnet.data.windows import open_place_data
 from chamnet.errors import InputError, MissingDriverError
@@ -138,20 +136,6 @@ def test_a_run_that_was_stopped_goes_on_with_the_shards_it_lacks(tmp_path, monke
         np.testing.assert_array_equal(
             open_store(one)["prior_flux"], open_store(other)["prior_flux"]
         )
-
-
-@pytest.fixture(scope="module")
-def towers(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("towers")
-    tables = {s: make_tower_table(seed=i, n_days=365) for i, s in enumerate(("AA-One", "BB-Two"))}
-    return read_emission(
-        store=folder / "emission.zarr",
-        dropped=folder / "dropped.csv",
-        digest="t",
-        towers=write_towers(folder, tables),
-        driver_names=DRIVER_NAMES,
-        years=[2015, 2016],
-    )
 
 
 def test_observed_places_open_with_it(tmp_path, towers):
