@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chamnet.data.windows import MEASURED, PlaceData, open_place_data
+from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
 from chamnet.errors import InputError, MissingDriverError
 from chamnet.provenance import read_json, write_json
 
@@ -32,7 +32,8 @@ class Normalization:
     flux_scale : kg m-2 s-1
         Median over places of the mean measured flux.
     prior_scale : kg m-2 s-1
-        Median over places of the mean prior flux; None where contexts read what was measured.
+        Of the prior flux, which over it has the mean in the measured windows that they have over
+        the flux scale; None where contexts read what was measured.
     """
 
     driver_names: tuple[str, ...]
@@ -194,18 +195,35 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _flux_scale(data: PlaceData) -> float:
     is_measured = data.windows["quality"] == MEASURED
     means = data.windows[is_measured].groupby("place")["flux"].mean()
-    return _median_above_0(means.to_numpy(), f"{data.target}: no place has a mean measured flux")
+    positive = means[means > 0]
+    if positive.empty:
+        raise InputError(f"{data.target}: no place has a mean measured flux above 0")
+    return float(positive.median())
 
 
 def _prior_scale(data: PlaceData) -> float:
-    """Of the years that have drivers: no other is read."""
-    flux = np.where(data.has_drivers[..., None], data.prior_flux, np.nan)
-    count = np.isfinite(flux).sum(axis=(1, 2))
-    means = np.nansum(flux, axis=(1, 2)) / np.maximum(count, 1)
-    return _median_above_0(means, f"{data.target}: no place has a mean prior flux")
+    return _flux_scale(data) / fit_prior_factor(data)
 
 
-def _median_above_0(means: np.ndarray, refusal: str) -> float:
-    if not (means > 0).any():
-        raise InputError(f"{refusal} above 0")
-    return float(np.median(means[means > 0]))
+def fit_prior_factor(data: PlaceData) -> float:
+    """Ratio of the measured to the prior mean, over the measured windows that have both.
+
+    Raises
+    ------
+    InputError
+        If there is no prior flux, or either mean is not above 0.
+    """
+    if data.prior_flux is None:
+        raise InputError(f"{data.target}: no prior flux at the places")
+    measured = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
+    prior = build_window_means(data.prior_flux, measured)
+    is_known = np.isfinite(prior)
+    total, observed = (
+        float(v[is_known].sum()) for v in (prior, measured.windows["flux"].to_numpy())
+    )
+    if not (total > 0 and observed > 0):
+        raise InputError(
+            f"{data.target}: measured and prior fluxes of {is_known.sum()} windows sum to "
+            f"{observed:g} and {total:g}, expected both above 0"
+        )
+    return observed / total

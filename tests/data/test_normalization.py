@@ -5,6 +5,7 @@ import pytest
 from factories_model import make_place_data, with_prior
 
 from chamnet.data.normalization import Normalization, read_normalization
+from chamnet.data.windows import build_window_means
 from chamnet.errors import InputError, MissingDriverError
 from chamnet.provenance import write_json
 
@@ -88,8 +89,9 @@ def test_a_prior_flux_has_a_scale_of_its_own():
     data = with_prior(make_place_data())
     plain, own = (Normalization.fit(d) for d in (dataclasses.replace(data, prior_flux=None), data))
     assert plain.response_scale == plain.flux_scale == own.flux_scale
-    means = np.nanmean(data.prior_flux, axis=(1, 2))
-    assert own.response_scale == pytest.approx(np.median(means))
+    means = build_window_means(data.prior_flux, data)
+    ratio = data.windows["flux"].mean() / means.mean()
+    assert own.flux_scale / own.response_scale == pytest.approx(ratio)
     assert Normalization.from_dict(own.to_dict()) == own
     taken = plain.with_flux_scales_of(own)
     assert taken.response_scale == own.response_scale
@@ -98,17 +100,8 @@ def test_a_prior_flux_has_a_scale_of_its_own():
     assert Normalization.fit(tenfold).response_scale == pytest.approx(10 * own.response_scale)
 
 
-def test_a_prior_flux_of_years_without_drivers_does_not_scale():
-    data = with_prior(make_place_data())
-    drivers, flux = data.drivers.copy(), data.prior_flux.copy()
-    drivers[:, 0], flux[:, 0] = np.nan, 1.0
-    changed = dataclasses.replace(data, drivers=drivers, prior_flux=flux)
-    expected = np.median(np.nanmean(data.prior_flux[:, 1:], axis=(1, 2)))
-    assert Normalization.fit(changed).prior_scale == pytest.approx(expected)
-
-
 def test_a_prior_flux_of_nothing_is_refused():
     data = make_place_data()
     nothing = dataclasses.replace(data, prior_flux=np.zeros(data.drivers.shape[:3]))
-    with pytest.raises(InputError, match="emission: no place has a mean prior flux above 0"):
+    with pytest.raises(InputError, match=r"measured and prior .* and 0, expected both above"):
         Normalization.fit(nothing)

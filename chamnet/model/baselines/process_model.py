@@ -4,8 +4,8 @@ from typing import Self
 
 import numpy as np
 
-from chamnet.data.windows import MEASURED, PlaceData, build_window_means
-from chamnet.errors import InputError
+from chamnet.data.normalization import fit_prior_factor
+from chamnet.data.windows import PlaceData
 
 
 class ProcessModel:
@@ -24,23 +24,11 @@ class ProcessModel:
         Raises
         ------
         InputError
-            If there is no prior flux, or none above 0 in any of them.
+            If there is no prior flux, or no ratio.
         """
-        measured = train.with_windows((train.windows["quality"] == MEASURED).to_numpy())
-        modelled = build_window_means(_prior_of(measured), measured)
-        is_known = np.isfinite(modelled)
-        total = float(modelled[is_known].sum())
-        if not total > 0:
-            raise InputError(f"{train.target}: no prior flux above 0 in a measured window")
-        self.factor = float(measured.windows["flux"].to_numpy()[is_known].sum()) / total
+        self.factor = fit_prior_factor(train)
         return self
 
     def predict(self, data: PlaceData) -> np.ndarray:
         """Flux of every day, (P, Y, T), kg m-2 s-1; NaN where the process model has none."""
-        return self.factor * _prior_of(data)
-
-
-def _prior_of(data: PlaceData) -> np.ndarray:
-    if data.prior_flux is None:
-        raise InputError(f"{data.target}: no prior flux at the places")
-    return data.prior_flux
+        return self.factor * data.prior_flux
