@@ -408,7 +408,7 @@ def test_a_prior_flux_is_read_by_fits_of_their_own(tmp_path):
 @pytest.mark.parametrize("model", ["chamnet", "lstm", "lstm_history", "process_model"])
 def test_with_a_prior_flux_no_model_sees_the_held_out_places(model):
     data = with_prior(*make_place_data())
-    if model == "lstm":
+    if model in ("lstm", "lstm_history"):
         data = data.with_prior_as_driver()
     fit = make_fit(data, model=model, protocol="spatial", contexts=("prior",))
     fit = dataclasses.replace(fit, prior_flux="unused.json")
