@@ -45,7 +45,7 @@ class PlaceDrivers:
     source: np.ndarray | None = None
 
     def take(self, is_kept: np.ndarray) -> Self:
-        """The same of some places only."""
+        """The same of some places, by a mask or their numbers; one named twice is there twice."""
         return dataclasses.replace(
             self,
             values=self.values[is_kept],

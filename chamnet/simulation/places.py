@@ -14,6 +14,7 @@ import xarray as xr
 
 from chamnet.data.observation_store import build_observations
 from chamnet.data.places import PlaceDrivers, n_steps_of
+from chamnet.data.windows import PlaceData
 from chamnet.errors import MissingDriverError
 from chamnet.simulation.classes import CLASS_LABELS
 from chamnet.simulation.ground import build_ground, build_soils
@@ -72,6 +73,18 @@ class SimulatedPlaces:
 
     flux: np.ndarray
     place_class: np.ndarray
+
+
+def drivers_of(data: PlaceData) -> PlaceDrivers:
+    """Drivers and attributes of places, and nothing that was observed there."""
+    return PlaceDrivers(
+        values=data.drivers,
+        years=[int(year) for year in data.years],
+        driver_names=list(data.driver_names),
+        calendar=data.calendar,
+        attributes=data.attributes,
+        attribute_names=list(data.attribute_names),
+    )
 
 
 def simulate_fluxes(

@@ -14,7 +14,12 @@ from chamnet.data.store import open_store, write_store
 from chamnet.data.windows import open_place_data
 from chamnet.errors import InputError
 from chamnet.simulation.others import build_sampled_windows, sample_fluxes
-from chamnet.simulation.places import PRIOR_STREAM, Another, build_simulated_places
+from chamnet.simulation.places import (
+    PRIOR_STREAM,
+    Another,
+    build_simulated_places,
+    drivers_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -226,12 +231,4 @@ def _repeat_places(
             "longitude": data.longitude[index],
         }
     )
-    found = PlaceDrivers(
-        values=data.drivers[index],
-        years=[int(year) for year in data.years],
-        driver_names=list(data.driver_names),
-        calendar=data.calendar,
-        attributes=data.attributes[index],
-        attribute_names=list(data.attribute_names),
-    )
-    return found, places, rounds
+    return drivers_of(data).take(index), places, rounds

@@ -25,10 +25,10 @@ from chamnet.data.shards import (
     region_of,
 )
 from chamnet.data.store import StoreWriter, manifest_path, open_store, write_store
-from chamnet.data.windows import PRIOR_FLUX, PlaceData, open_place_data
+from chamnet.data.windows import PRIOR_FLUX, open_place_data
 from chamnet.simulation.inputs import LONGWAVE, REQUIRED
 from chamnet.simulation.others import sample_fluxes
-from chamnet.simulation.places import simulate_typical_fluxes
+from chamnet.simulation.places import drivers_of, simulate_typical_fluxes
 from chamnet.timeaxis import month_lengths
 from chamnet.units import FLUX_UNITS
 
@@ -131,7 +131,7 @@ def simulate_prior_of_places(
         means = prior.sample(data.latitude, data.longitude, years=years)
         flux = repeat_months(means, years=years, calendar=data.calendar)
     else:
-        flux = prior.simulate(_drivers_of(data), target=data.target)
+        flux = prior.simulate(drivers_of(data), target=data.target)
     logger.info("prior %s: %d places", data.target, data.n_places)
     found = xr.Dataset(
         {PRIOR_FLUX: (("place", "year", "step"), flux, {"units": FLUX_UNITS})},
@@ -139,17 +139,6 @@ def simulate_prior_of_places(
         attrs={"target": data.target, "calendar": data.calendar, "source": prior.source},
     )
     return write_store(found, store, digest=digest, extra={"source": prior.source})
-
-
-def _drivers_of(data: PlaceData) -> PlaceDrivers:
-    return PlaceDrivers(
-        values=data.drivers,
-        years=[int(year) for year in data.years],
-        driver_names=list(data.driver_names),
-        calendar=data.calendar,
-        attributes=data.attributes,
-        attribute_names=list(data.attribute_names),
-    )
 
 
 def simulate_prior_of_cells(
