@@ -12,15 +12,12 @@ import argparse
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-import yaml
-from _bench import build_row, write_benchmark
+from _bench import ROOT, build_row, write_benchmark
+from _worlds import DEMO_SEED, write_world
 
 from chamnet.provenance import read_json
 
-ROOT = Path(__file__).parents[1]
-DEMO_SEED = 1
 LARGEST_ERROR = 0.10  # of the globe, the median over worlds
 LEAST_HELD, LEAST_SHARE = 0.8, 0.8  # of 90 % intervals; of a map's R2 in its ceiling
 
@@ -42,26 +39,12 @@ def main() -> None:
 
 def run_world(seed: int, *, plain: bool, cores: int) -> dict:
     """Closure of the world of one seed."""
-    name = "demo" if seed == DEMO_SEED and not plain else f"closure_{seed}{'_plain' * plain}"
-    config = ROOT / "results" / f"{name}.yaml"
-    options = configure(seed, name=name, plain=plain)
-    config.write_text(yaml.safe_dump(options, sort_keys=False))  # attributes stay in their order
+    name, config = write_world(seed, plain=plain)
     target = f"results/{name}/checks/closure.json"
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
     command += ["--resources", "mem_mb=3800", "--configfile", str(config), "--", target]
     subprocess.run(command, cwd=ROOT, check=True)
     return {"seed": seed, **read_json(ROOT / target)}
-
-
-def configure(seed: int, *, name: str, plain: bool) -> dict:
-    """The demo's options for the world of another seed, in a folder of its own."""
-    text = (ROOT / "config/config.yaml").read_text().replace("results/demo", f"results/{name}")
-    options = yaml.safe_load(text)
-    options["run"]["name"] = name
-    options["demo"]["seed"] = seed
-    if plain:
-        options["pretrain"]["n_steps"] = 0
-    return options
 
 
 def summarize(worlds: list[dict]) -> list[dict]:

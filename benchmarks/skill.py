@@ -5,6 +5,7 @@
     python benchmarks/skill.py --only towers uptake       # some of the data
     python benchmarks/skill.py --models chamnet lstm --ablations no_anchor
     python benchmarks/skill.py --seeds 3 --average        # the mean of three networks too
+    python benchmarks/skill.py --only demo_pretrained --world 2  # another synthetic world
     python benchmarks/skill.py --search 6                 # settings of the networks, see below
     python benchmarks/skill.py --speed                    # training and a whole cross-validation
 
@@ -16,18 +17,20 @@ judged inside the training part, and writes them to ``chamnet/evaluation/setting
 """
 
 import argparse
+import copy
 import logging
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from _bench import OUT, ROOT, build_row, write_benchmark
 from _skill_page import HEADLINES, write_page
 from _training_speed import measure_speed
+from _worlds import DEMO_SEED, write_world
 
 from chamnet.config import Config, read_config
 from chamnet.data.windows import open_place_data
@@ -80,9 +83,24 @@ class Data:
         self.simulated, self.pretrained, self.has_prior = simulated, pretrained, has_prior
         self.paths = [ROOT / "config/config.yaml", *([ROOT / config] if config else [])]
 
+    def in_world(self, seed: int) -> Self:
+        """The same observations of the world of another seed, where a world is drawn."""
+        if not self.name.startswith("demo") or seed == DEMO_SEED:
+            return self
+        other = copy.copy(self)
+        other.name, other.paths = f"{self.name}_{seed}", [write_world(seed)[1]]
+        return other
+
     def read_options(self) -> Config:
         """Options of the run that has these observations."""
         return read_config(*self.paths)
+
+    def targets(self, wanted: Sequence[str] | None) -> Sequence[str]:
+        """Fluxes there are, or those of them that are wanted."""
+        is_demo = self.name.startswith("demo")
+        own = ["consumption" if self.name == "uptake" else "emission"]
+        there = self.read_options().run.targets if is_demo else own
+        return [target for target in there if target in (wanted or there)]
 
     def protocols(self, target: str) -> tuple[str, ...]:
         """What is held out."""
@@ -174,6 +192,8 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="repeats of every fit")
     parser.add_argument("--quick", action="store_true", help="few models, short training")
     parser.add_argument("--only", nargs="+", choices=list(DATA), help="some of the data")
+    fluxes = ("emission", "consumption")
+    parser.add_argument("--targets", nargs="+", choices=fluxes, help="some of the fluxes")
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), help="some of them")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), help="some of the models")
     parser.add_argument("--contexts", nargs="+", choices=MODES, help="some of the context modes")
@@ -181,6 +201,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--ablation-seeds", type=int, default=1, help="repeats of an ablation")
     parser.add_argument("--average", action="store_true", help="score means over seeds too")
     parser.add_argument("--processes", type=int, default=2, help="fits side by side")
+    parser.add_argument("--world", type=int, default=DEMO_SEED, help="seed of the demo's world")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="trials a network")
     parser.add_argument("--speed", action="store_true", help="time training alone")
     options = parser.parse_args()
@@ -191,11 +212,12 @@ def _read_arguments() -> argparse.Namespace:
 
 def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """Rows of skill.csv of one set of data, with the column ``data`` in front."""
-    data = QUICK_DEMO if options.quick and name == "demo" else DATA[name]
+    is_quick_demo = options.quick and name == "demo"
+    data = QUICK_DEMO if is_quick_demo else DATA[name].in_world(options.world)
     config = data.read_options()
     tables = []
-    for target in config.run.targets if name.startswith("demo") else [_target(name)]:
-        folder = RESULTS / ("quick" if options.quick else "full") / f"{name}_{target}"
+    for target in data.targets(options.targets):
+        folder = RESULTS / ("quick" if options.quick else "full") / f"{data.name}_{target}"
         tables.append(
             cross_validate(
                 observations={target: data.build(target, quick=options.quick)},
@@ -223,9 +245,9 @@ def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
         )
         if options.average:
             tables.append(score_predictions(average_seeds(folder / "predictions")))
-            tables[-1]["data"] = f"{name}, mean of the seeds"
+            tables[-1]["data"] = f"{data.name}, mean of the seeds"
     rows = pd.concat(tables, ignore_index=True)
-    rows.insert(0, "data", rows.pop("data").fillna(name) if options.average else name)
+    rows.insert(0, "data", rows.pop("data").fillna(data.name) if options.average else data.name)
     return rows.assign(synthetic=data.synthetic)
 
 
@@ -252,10 +274,6 @@ def _ablations(options: argparse.Namespace) -> Sequence[str]:
     if options.ablations is not None:
         return options.ablations
     return QUICK_ABLATIONS if options.quick else list(ABLATIONS)
-
-
-def _target(name: str) -> str:
-    return "consumption" if name == "uptake" else "emission"
 
 
 def _train(config: Config, data: Data, *, quick: bool) -> dict[str, Any]:
