@@ -1,11 +1,19 @@
 """What tests of several folders share."""
 
 import os
+import shutil
+from pathlib import Path
 
 # Before numpy and torch are imported: one thread a test process. Threads of two processes that
 # share two cores wait for each other, and the suite takes half as long again.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# Sixty thousand small files a run, of which the oldest run's are deleted: in memory where there is
+# room, since some disks take minutes for it.
+MEMORY, LEAST_FREE = Path("/dev/shm"), 4 * 2**30
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > LEAST_FREE:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 import pytest
 from factories_runs import Run

@@ -205,11 +205,13 @@ def place_windows_in_years(data: PlaceData) -> pd.DataFrame:
 
     Returns
     -------
-    rows window (row of ``data.windows``), place, year_index, first, last
+    rows window (row of ``data.windows``), place, year_index, first, last; in this order
         Only years that the place has drivers of; what falls outside them is counted and logged.
     """
-    is_known = data.windows["year"].to_numpy() != UNKNOWN_YEAR
-    rows = pd.concat([_of_known_year(data, is_known), _of_unknown_year(data, ~is_known)])
+    year = data.windows["year"].to_numpy()[:, None]
+    window, year_index = np.nonzero((year == data.years) | (year == UNKNOWN_YEAR))
+    rows = data.windows[["place", "month", "first", "last"]].astype(int).iloc[window]
+    rows = _with_month_edges(rows.assign(window=window, year_index=year_index), data)
     is_usable = data.has_drivers[rows["place"], rows["year_index"]]
     n_lost = len(data.windows) - rows["window"][is_usable].nunique()
     if n_lost:
@@ -219,25 +221,7 @@ def place_windows_in_years(data: PlaceData) -> pd.DataFrame:
             n_lost,
             len(data.windows),
         )
-    return rows[is_usable].sort_values(["window", "year_index"]).reset_index(drop=True)
-
-
-def _of_known_year(data: PlaceData, is_known: np.ndarray) -> pd.DataFrame:
-    windows = data.windows[is_known]
-    year_index = np.searchsorted(data.years, windows["year"]).clip(max=len(data.years) - 1)
-    rows = _rows(windows, year_index)[data.years[year_index] == windows["year"].to_numpy()]
-    return _with_month_edges(rows, data)
-
-
-def _of_unknown_year(data: PlaceData, is_unknown: np.ndarray) -> pd.DataFrame:
-    windows = data.windows[is_unknown]
-    each_year = [_rows(windows, np.full(len(windows), y)) for y in range(len(data.years))]
-    return _with_month_edges(pd.concat(each_year), data)
-
-
-def _rows(windows: pd.DataFrame, year_index: np.ndarray) -> pd.DataFrame:
-    columns = windows[["place", "month", "first", "last"]].astype(int)
-    return columns.assign(window=windows.index.to_numpy(), year_index=year_index)
+    return rows[is_usable].reset_index(drop=True)
 
 
 def _with_month_edges(rows: pd.DataFrame, data: PlaceData) -> pd.DataFrame:
