@@ -70,6 +70,7 @@ def check(manifest, server):
     assert set(asked.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_store_is_read_over_http_with_its_key_which_is_told_nowhere(tmp_path, folder, caplog):
     pytest.importorskip("aiohttp")
     with serve(folder, key=KEY) as server, caplog.at_level(logging.INFO, logger="chamnet"):
@@ -107,6 +108,7 @@ def test_a_store_that_refuses_is_told_without_its_credentials(tmp_path, folder):
         convert(tmp_path, f"{server.address}/era5.zarr", wrong)  # no server any more
 
 
+@pytest.mark.slow
 def test_a_bucket_of_google_is_read_by_its_address(tmp_path, folder, monkeypatch):
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks for it by gRPC
     pytest.importorskip("gcsfs")

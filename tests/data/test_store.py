@@ -150,6 +150,7 @@ for i in range(4):
 """
 
 
+@pytest.mark.slow
 def test_processes_of_one_digest_that_begin_and_end_together_do_no_harm(tmp_path):
     code = [sys.executable, "-c", TOGETHER, str(tmp_path), os.path.dirname(__file__)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

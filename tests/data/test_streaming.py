@@ -115,8 +115,7 @@ def test_blocks_that_cut_days_change_nothing(tmp_path, steps):
         np.testing.assert_allclose(found[name], first[name], rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("per_day", [1, 2])
-@pytest.mark.parametrize(("rows", "columns"), [(6, 12), (2, 12), (4, 5)])
+@pytest.mark.parametrize(("per_day", "rows", "columns"), [(1, 6, 12), (1, 2, 12), (2, 4, 5)])
 def test_blocks_of_a_year_in_little_memory_change_nothing(tmp_path, caplog, per_day, rows, columns):
     data = hours_of(make_reanalysis(), per_day)
     first = convert(tmp_path, write_chunked(tmp_path / "era5.zarr", data, steps=1, rows=6))

@@ -28,6 +28,7 @@ def _digests(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
+@pytest.mark.slow
 def test_files_are_the_same_bytes_on_a_rerun(folder):
     before = _digests(folder)
     make_demo_world(folder=folder / "input", manifest=folder / "input.json", **OPTIONS)

@@ -309,6 +309,7 @@ def test_fits_side_by_side_give_the_same_table(tmp_path):
     pd.testing.assert_frame_equal(*tables)
 
 
+@pytest.mark.slow
 def test_variants_and_a_swapped_history_are_rows_of_their_own(tmp_path):
     manifest = write_place_data(make_place_data()[0], tmp_path)
     table = run(
@@ -385,6 +386,7 @@ def test_places_with_one_year_few_days_equal_values_or_no_drivers_have_their_rul
     assert rows["temporal", "climatology", "rolling"] >= 4
 
 
+@pytest.mark.slow
 def test_a_prior_flux_is_read_by_fits_of_their_own(tmp_path):
     data = with_prior(*make_place_data())
     manifest, prior_flux = write_place_data(data, tmp_path), write_prior(data, tmp_path)

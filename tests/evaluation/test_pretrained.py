@@ -93,6 +93,7 @@ def test_nothing_is_pretrained_for_fits_that_are_kept(manifests, tmp_path):
     assert kept.exists()
 
 
+@pytest.mark.slow
 def test_networks_are_pretrained_with_the_prior_flux_that_they_read(tmp_path):
     paths = []
     for name, seed in (("observed", 0), ("prior", 5)):

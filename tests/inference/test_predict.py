@@ -137,6 +137,7 @@ def test_threads_change_no_bit(world, tmp_path):
     assert files_of(tmp_path / "a_daily.zarr") == files_of(tmp_path / "b_daily.zarr")
 
 
+@pytest.mark.slow
 def test_a_run_killed_half_way_goes_on_to_the_same_bits(world, tmp_path, caplog):
     expected = world.predict(2012, years=[2011], store=tmp_path / "2012.zarr")
     code = [sys.executable, "-c", KILLED_RUN, str(world.folder)]

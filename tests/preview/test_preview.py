@@ -161,6 +161,7 @@ def test_time_grows_with_years_and_cells_and_is_scaled_by_the_machine():
     assert short_test() > 0
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_a_status_and_writes_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = write_world(tmp_path) | {"demo": None}

@@ -54,6 +54,7 @@ def test_synthetic_figures_are_stamped_and_others_are_not(tmp_path):
     assert pictures[1][..., :3].min() == 1
 
 
+@pytest.mark.slow
 def test_one_target_and_one_year_can_be_drawn_and_repeat_byte_by_byte(tmp_path):
     run = make_run(tmp_path, years=(2011,), targets=("consumption",), n_members=1)
     first = [path.read_bytes() for path in draw("budgets", run, tmp_path / "first")]

@@ -116,6 +116,7 @@ def test_a_place_without_drivers_has_no_prior_flux(drivers, flux):
     assert np.isnan(PriorModel(seed=0).simulate(nothing, target="emission")).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_with_the_shards_it_lacks(tmp_path, monkeypatch):
     world = write_world(tmp_path)
     whole = simulate_cells(tmp_path / "whole", world)

@@ -49,7 +49,8 @@ def test_every_group_has_a_size_and_every_size_a_group():
     assert set(PROFILE["groups"].values()) == set(PROFILE["group-components"])
 
 
-@pytest.mark.parametrize("mode", ["zero_shot", pytest.param("prior", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["zero_shot", "prior"])
 def test_the_plan_of_every_stage_with_tiles_and_daily_fluxes_can_be_cut_into_its_groups(
     tmp_path, mode
 ):
