@@ -84,9 +84,11 @@ class Data:
         self.paths = [ROOT / "config/config.yaml", *([ROOT / config] if config else [])]
 
     def in_world(self, seed: int) -> Self:
-        """The same observations of the world of another seed, where a world is drawn."""
-        if not self.name.startswith("demo") or seed == DEMO_SEED:
+        """The same observations of the world of another seed."""
+        if seed == DEMO_SEED:
             return self
+        if not self.name.startswith("demo"):
+            raise SystemExit(f"{self.name}: --world {seed}, but only the demo's worlds are drawn")
         other = copy.copy(self)
         other.name, other.paths = f"{self.name}_{seed}", [write_world(seed)[1]]
         return other
@@ -100,7 +102,10 @@ class Data:
         is_demo = self.name.startswith("demo")
         own = ["consumption" if self.name == "uptake" else "emission"]
         there = self.read_options().run.targets if is_demo else own
-        return [target for target in there if target in (wanted or there)]
+        chosen = [target for target in there if target in (wanted or there)]
+        if not chosen:
+            raise SystemExit(f"{self.name}: --targets {wanted}, expected some of {list(there)}")
+        return chosen
 
     def protocols(self, target: str) -> tuple[str, ...]:
         """What is held out."""
@@ -213,7 +218,7 @@ def _read_arguments() -> argparse.Namespace:
 def score_data(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """Rows of skill.csv of one set of data, with the column ``data`` in front."""
     is_quick_demo = options.quick and name == "demo"
-    data = QUICK_DEMO if is_quick_demo else DATA[name].in_world(options.world)
+    data = (QUICK_DEMO if is_quick_demo else DATA[name]).in_world(options.world)
     config = data.read_options()
     tables = []
     for target in data.targets(options.targets):

@@ -205,8 +205,9 @@ def place_windows_in_years(data: PlaceData) -> pd.DataFrame:
 
     Returns
     -------
-    rows window (row of ``data.windows``), place, year_index, first, last; in this order
-        Only years that the place has drivers of; what falls outside them is counted and logged.
+    rows window (row of ``data.windows``), place, year_index, first, last
+        By window and year. Only years that the place has drivers of; what falls outside them
+        is counted and logged.
     """
     year = data.windows["year"].to_numpy()[:, None]
     window, year_index = np.nonzero((year == data.years) | (year == UNKNOWN_YEAR))

@@ -1,7 +1,6 @@
 """Fits that begin pretrained: one network for all of them, and nothing else is changed."""
 
 import dataclasses
-import functools
 import re
 
 import numpy as np
@@ -17,7 +16,6 @@ from chamnet.evaluation import fits
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.learned import NETWORKS, fit_named
 from chamnet.evaluation.pretrained import Pretraining, read_pretrained, run_pretraining
-from chamnet.model.baselines.forest import Forest
 
 MODEL = ModelConfig(n_hidden=6, n_hidden_encoder=4, n_embedding=4, n_season=2).model_dump()
 TRAIN = TrainConfig(n_steps=4, steps_per_epoch=2, batch_places=4, n_context_years=2).model_dump()
@@ -150,8 +148,7 @@ def test_a_fit_is_not_kept_for_another_pretraining(manifests, monkeypatch, kind)
     assert fit.digest != before
 
 
-def test_the_forest_learns_from_the_simulated_places_too(manifests, tmp_path, monkeypatch):
-    monkeypatch.setattr(fits, "Forest", functools.partial(Forest, n_trees=4))
+def test_the_forest_learns_from_the_simulated_places_too(manifests, tmp_path):
     arguments = {"models": ("forest",)}
     with_prior = r2_of(run(manifests, tmp_path / "with", **arguments))
     without = r2_of(run(manifests, tmp_path / "without", prior=None, **arguments))
