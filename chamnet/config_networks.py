@@ -38,7 +38,9 @@ class PriorConfig(OtherModel):
 class SimulateConfig(OtherModel):
     """Places simulated by the process model, for networks to be pretrained on."""
 
-    n_places: int = Field(1600, ge=4, le=100_000, description="places, or draws of traits at places")
+    n_places: int = Field(
+        1600, ge=4, le=100_000, description="places, or draws of traits at places"
+    )
     trait_strength: float = Field(
         1.0, ge=0, le=5, description="spread of the hidden traits, relative to the default"
     )

@@ -79,7 +79,6 @@ def estimate_stages(
     predicted = config.predict.last_year - config.predict.first_year + 1 if n_cells else 0
     embedded = min(years, predicted + config.predict.n_context_years)
     cell_days = n_cells * DAYS * n_members * n_targets * config.model.n_hidden / DEFAULT_UNITS
-    windows = config.train.n_steps * config.train.batch_places
     values = n_cells * DAYS * len(config.drivers.names)
     n_maps = len(config.wetlands.sources)
     drivers_mib = BASE_MIB + 1024 * config.drivers.memory_gb
@@ -99,11 +98,7 @@ def estimate_stages(
             cells_mib,
         ),
         ("read_observations", n_targets, fixed["read_observations"] * n_targets, 2 * BASE_MIB),
-        (
-            *("train_member", n_targets * n_members),
-            n_targets * n_members * windows * TRAIN_S_PER_WINDOW,
-            700,
-        ),
+        *_training_stages(config, years),
         (
             *("simulate_prior_of_cells", n_targets if _reads_prior(config) and years else 0),
             n_targets * (years + YEARS_ALONE) * n_cells * DAYS * SIMULATE_S_PER_CELL_DAY,
@@ -122,6 +117,27 @@ def estimate_stages(
         Stage(name, n_jobs, slowness * (cpu_s + START_S * n_jobs), peak_mib)
         for name, n_jobs, cpu_s, peak_mib in stages
         if n_jobs
+    ]
+
+
+def _training_stages(config: Config, years: int) -> list[tuple[str, int, float, float]]:
+    """Name, jobs, seconds and memory of what makes the networks."""
+    n_targets = len(config.run.targets)
+    n_pretrained = n_targets if config.pretrain.n_steps else 0
+    n_members = n_targets * config.train.n_members
+    simulated_days = config.simulate.n_places * (years + YEARS_ALONE) * DAYS
+    first, then = (
+        options.n_steps * options.batch_places * TRAIN_S_PER_WINDOW
+        for options in (config.pretrain, config.train)
+    )
+    return [
+        (
+            *("simulate_places", n_pretrained),
+            n_pretrained * simulated_days * SIMULATE_S_PER_CELL_DAY,
+            2 * BASE_MIB,
+        ),
+        ("pretrain", n_pretrained, n_pretrained * first, 4 * BASE_MIB),
+        ("train_member", n_members, n_members * then, 700),
     ]
 
 

@@ -158,6 +158,9 @@ def test_time_grows_with_years_and_cells_and_is_scaled_by_the_machine():
     assert total(longer) > one
     with_prior = options | {"predict": options.get("predict", {}) | {"mode": "prior"}}
     assert total(with_prior) > one
+    pretrained = options | {"pretrain": {"n_steps": 400, "batch_places": 64}}
+    twice = options | {"pretrain": {"n_steps": 800, "batch_places": 64}}
+    assert one < total(pretrained) < total(twice)
     assert short_test() > 0
 
 
