@@ -35,7 +35,7 @@ rule pretrain:
         "../../envs/cpu.yaml"
     threads: options.run.threads
     resources:
-        mem_mb=1500,
+        mem_mb=1800,
         runtime=240,
     params:
         seed=options.run.seed,
