@@ -134,7 +134,7 @@ def _training_stages(config: Config, years: int) -> list[tuple[str, int, float, 
         (
             *("simulate_places", n_pretrained),
             n_pretrained * simulated_days * SIMULATE_S_PER_CELL_DAY,
-            2 * BASE_MIB,
+            3 * BASE_MIB,
         ),
         ("pretrain", n_pretrained, n_pretrained * first, 6 * BASE_MIB),
         ("train_member", n_members, n_members * then, 700),
