@@ -128,6 +128,11 @@ class Fit:
         return self.kind in (CHAMNET, WITH_CLASS)
 
     @property
+    def is_network(self) -> bool:
+        """Whether it is trained by steps: CHAM-net or a baseline that learns likewise."""
+        return self.is_chamnet or self.kind in NETWORKS
+
+    @property
     def modes(self) -> tuple[str, ...]:
         """Modes of the protocol that were asked for; training is judged in the last one."""
         return tuple(mode for mode in self.rules.modes if mode in self.contexts)
@@ -135,7 +140,7 @@ class Fit:
     @property
     def pretraining(self) -> Pretraining | None:
         """What its networks begin with; None where they begin anew, and for other models."""
-        if self.prior is None or not (self.is_chamnet or self.kind in NETWORKS):
+        if self.prior is None or not self.is_network:
             return None
         options = {name: self.options[name] for name in ("model", "train", "pretrain")}
         return Pretraining(self.prior, self.kind, self.seed, options, self.prior_flux_simulated)
@@ -149,8 +154,10 @@ class Fit:
         content = read_json(self.observations)
         code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
         code += digest_of_file(__file__)  # its imports are of all models, and so not asked
-        if self.is_chamnet or self.kind in NETWORKS:
+        if self.is_network:
             code += digest_of_file(learned.__file__)
+        else:
+            values["options"] = None  # of networks alone
         if self.kind in NETWORKS:
             code += repr(read_settings(self.kind))
         if self.pretraining is not None:

@@ -227,6 +227,14 @@ def test_another_option_is_another_fit(tmp_path):
     assert fit.digest != digest
 
 
+def test_options_of_networks_leave_other_models_alone(tmp_path):
+    (tmp_path / "o.json").write_text('{"content": "a"}')
+    fit = make_fit(make_place_data(n_places=2)[0], model="forest")
+    fit = dataclasses.replace(fit, observations=tmp_path / "o.json")
+    other = dataclasses.replace(fit, options=fit.options | {"train": {"n_steps": 9}})
+    assert fit.digest == other.digest
+
+
 def test_other_code_of_fits_is_another_fit(tmp_path, monkeypatch):
     (tmp_path / "o.json").write_text('{"content": "a"}')
     fit = make_fit(make_place_data(n_places=2)[0], model="climatology")
