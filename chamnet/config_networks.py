@@ -59,7 +59,7 @@ class PretrainConfig(Section):
     n_steps: int = Field(0, ge=0, description="episodes' batches at most; 0: no pretraining")
     batch_places: int = Field(64, ge=2, description="places of a batch")
     steps_per_epoch: int = Field(
-        200, ge=1, description="batches between two looks at held-out places, of which there are many"
+        200, ge=1, description="batches between two looks at the many held-out places"
     )
 
 

@@ -183,6 +183,14 @@ def test_a_tree_draws_no_more_windows_than_it_may(monkeypatch, most, drawn):
     assert np.isfinite(build_window_means(fitted.predict(test), test)).all()
 
 
+def test_a_forest_predicts_the_same_however_many_places_at_once(monkeypatch):
+    data, _ = make_place_data(n_places=5)
+    fitted = Forest(n_trees=4).fit(data)
+    whole = fitted.predict(data)
+    monkeypatch.setattr(forest, "PLACES_AT_ONCE", 2)
+    np.testing.assert_array_equal(fitted.predict(data), whole)
+
+
 def test_a_forest_must_be_fitted_first():
     with pytest.raises(RuntimeError, match=r"before Forest\.fit"):
         Forest().predict(make_place_data()[0])

@@ -16,6 +16,7 @@ from chamnet.timeaxis import year_fraction
 logger = logging.getLogger(__name__)
 
 LAGS_DAYS = (1, 7, 30, 90)
+PLACES_AT_ONCE = 128  # predicted: a year of features takes 53 kB a place
 MOST_WINDOWS = 100_000  # of a tree; more are drawn from, where a simulator has a million
 
 
@@ -77,11 +78,16 @@ class Forest:
         """Flux of every day, (P, Y, T), kg m-2 s-1; NaN where every driver is missing."""
         if self._forest is None:
             raise RuntimeError("Forest.predict before Forest.fit")
-        features = build_lagged_features(data)
+        starts = range(0, data.n_places, PLACES_AT_ONCE)
+        parts = [np.arange(i, min(i + PLACES_AT_ONCE, data.n_places)) for i in starts]
+        return np.concatenate([self._predict_part(data.select_places(part)) for part in parts])
+
+    def _predict_part(self, data: PlaceData) -> np.ndarray:
         has_drivers = np.isfinite(data.drivers).any(axis=-1)
         flux = np.full(data.drivers.shape[:3], np.nan)
         if has_drivers.any():
-            flux[has_drivers] = self._forest.predict(features[has_drivers]) * self._scale
+            features = build_lagged_features(data)[has_drivers]
+            flux[has_drivers] = self._forest.predict(features) * self._scale
         return flux
 
 
