@@ -26,6 +26,7 @@ COLUMNS = (
     "compared_with", "n_seeds", "n_observations", "n_places",
 )  # fmt: skip
 GROUP = ["target", "model", "protocol", "context"]
+LABELS = (*GROUP, "place", "place_class")
 MIN_YEARS_OF_SEASON, MIN_YEARS_OF_ANOMALY = 2, 3
 
 
@@ -93,6 +94,7 @@ def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     least); ``class:<c>``; and the parts of monthly means = site mean + mean seasonal cycle
     (2 years at least) + anomaly (3 years at least): ``site_mean``, ``seasonal``, ``anomaly``.
     """
+    predictions = predictions.astype(dict.fromkeys(LABELS, "category"))  # a simulator has millions
     finite = predictions[np.isfinite(predictions["predicted"])]
     _log_missing(predictions)
     parts = [_rows_of_seeds(frame, dict(zip(GROUP, key, strict=True)))
