@@ -3,6 +3,7 @@
 #   PYTHON  the Python that makes .venv (3.11 or newer)
 #   TORCH   the torch to install before the rest; the pinned one unless told otherwise
 #   CORES   what Snakemake may use at once
+#   MEM_MB  memory, MB, that the jobs at work may ask for together
 PYTHON ?= python3
 TORCH ?= $(shell grep '^torch==' envs/constraints.txt)
 CORES ?= 16

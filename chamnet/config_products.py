@@ -32,7 +32,7 @@ class RegionFile(Section):
 class DroppedMember(Section):
     """A network that is left out of budgets and maps, and why."""
 
-    target: Target = Field(description="emission or consumption")
+    target: Target = Field(description="of the member")
     member: str = Field(pattern=r"^\d{2}$", description="number of the network: 00, 01, ...")
     reason: str = Field(min_length=3, description="why, as the tables then say")
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pydantic
 import yaml
@@ -36,7 +36,22 @@ def options(model: type[Section] = Config, prefix: str = "") -> Iterator[tuple[s
             yield from options(section, f"{path}[]." if is_list else f"{path}.")
         else:
             default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
-            yield path, default, f"{field.description}{_bounds(field)}"
+            yield path, default, f"{field.description}{_choices(field)}{_bounds(field)}"
+
+
+def _choices(field: pydantic.fields.FieldInfo) -> str:
+    names = ", ".join(map(str, _literals(field.annotation)))
+    how_many = "some" if str(field.annotation).startswith("list") else "one"
+    return f"; {how_many} of {names}" if names else ""
+
+
+def _literals(annotation: Any) -> Iterator[Any]:
+    """Values of the literals in a type, such as those of a list of them."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for part in get_args(annotation):
+            yield from _literals(part)
 
 
 def _bounds(field: pydantic.fields.FieldInfo) -> str:
@@ -63,8 +78,13 @@ def readme() -> str:
     return (
         "# Options\n\n"
         "Written by `python -m chamnet.config_reference` from `chamnet/config.py`. `config.yaml` "
-        "is the demo and shows every option with a comment; another file given by `--configfile` "
-        "changes what it names, mappings merged and lists replaced whole.\n\n" + option_table()
+        "is the demo and shows every option with a comment, but for some of entries of lists; "
+        "another file given by `--configfile` changes what it names, mappings merged and lists "
+        "replaced whole.\n\n"
+        "**What your file does not name is the demo's value, not the default below**, which is "
+        "that of the functions called without it. They differ for `run.synthetic`, `pretrain.n_steps`, "
+        "`train.n_steps`, `drivers.memory_gb`, `chambers.kind`, `demo` and all paths: set them, or "
+        "begin with a copy of `era5.yaml`.\n\n" + option_table()
     )
 
 

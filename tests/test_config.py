@@ -76,6 +76,8 @@ def test_schema_and_table_are_in_step_with_the_models():
     assert written == yaml.safe_load(yaml.safe_dump(schema())), command
     assert (ROOT / "config/README.md").read_text() == readme(), command
     assert "`train.n_members`" in option_table()
+    assert "how the embedding acts; one of film, concatenate" in option_table()
+    assert "fluxes that are learned and mapped; some of emission, consumption" in option_table()
 
 
 @pytest.mark.parametrize("name", ["test", "fluxnet_ch4", "smud", "real_normals"])
