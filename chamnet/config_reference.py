@@ -82,9 +82,9 @@ def readme() -> str:
         "another file given by `--configfile` changes what it names, mappings merged and lists "
         "replaced whole.\n\n"
         "**What your file does not name is the demo's value, not the default below**, which is "
-        "that of the functions called without it. They differ for `run.synthetic`, `pretrain.n_steps`, "
-        "`train.n_steps`, `drivers.memory_gb`, `chambers.kind`, `demo` and all paths: set them, or "
-        "begin with a copy of `era5.yaml`.\n\n" + option_table()
+        "that of the functions called without it. They differ for `run.synthetic`, "
+        "`pretrain.n_steps`, `train.n_steps`, `drivers.memory_gb`, `chambers.kind`, `demo` and all "
+        "paths: set them, or begin with a copy of `era5.yaml`.\n\n" + option_table()
     )
 
 
