@@ -42,7 +42,7 @@ from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.search import search_settings
 from chamnet.evaluation.skill import score_predictions
 from chamnet.model.member import MEASURED_MODES, PRIOR
-from chamnet.provenance import digest_of_code
+from chamnet.provenance import digest_of_code, digest_of_values, read_json, write_text
 
 RESULTS = ROOT / "results" / "benchmark_skill"
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -152,11 +152,10 @@ class Data:
         size = QUICK_SIMULATED if quick else SIMULATED
         store = RESULTS / f"simulated_{size['n_places']}" / f"{target}.zarr"
         manifest = store.with_suffix(".json")
-        if not manifest.exists():
+        digest = digest_of_values([size, digest_of_code("chamnet.demo.simulated")])
+        if not (manifest.exists() and read_json(manifest)["digest"] == digest):
             store.parent.mkdir(parents=True, exist_ok=True)
-            simulate_benchmark_places(
-                store=store, digest=digest_of_code("chamnet.demo.simulated"), target=target, **size
-            )
+            simulate_benchmark_places(store=store, digest=digest, target=target, **size)
         return str(manifest)
 
 
@@ -265,8 +264,10 @@ def average_seeds(folder: Path) -> pd.DataFrame:
     """
     every = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
     keys = [name for name in every if name not in ("seed", "fold", "observed", "predicted")]
+    keys += ["copy"]  # a chamber of unknown years may have a month twice
+    every = every.assign(copy=every.groupby([*keys[:-1], "seed"], dropna=False).cumcount())
     means = every.groupby(keys, dropna=False, sort=False)[["observed", "predicted"]].mean()
-    return means.reset_index().assign(seed=0)
+    return means.reset_index().drop(columns="copy").assign(seed=0)
 
 
 def _protocols(data: Data, target: str, options: argparse.Namespace) -> list[str]:
@@ -332,9 +333,10 @@ def write_settings(n_trials: int, networks: Sequence[str] = (*NETWORKS, "chamnet
     for name in networks:
         path = folder / f"{name}.csv"
         if not path.exists():
-            search_settings(name, data, n_trials=n_trials, train=train).to_csv(path, index=False)
+            found = search_settings(name, data, n_trials=n_trials, train=train)
+            write_text(path, found.to_csv(index=False))
     table = pd.concat([pd.read_csv(folder / f"{name}.csv") for name in networks])
-    table.to_csv(SETTINGS_FILE, index=False, float_format="%.4g")
+    write_text(SETTINGS_FILE, table.to_csv(index=False, float_format="%.4g"))
     logging.info("settings of %d networks: %s", len(networks), Path(SETTINGS_FILE).name)
 
 

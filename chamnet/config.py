@@ -208,6 +208,10 @@ class Config(Section):
                 f"predict.n_context_years {self.predict.n_context_years} is more than "
                 f"train.n_context_years {self.train.n_context_years}"
             )
+        if self.predict.mode == "prior" and not self.model.response:
+            raise ValueError(
+                "model.response false leaves out the flux that predict.mode prior reads"
+            )
         return self
 
 
@@ -222,7 +226,7 @@ def parse_config(values: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(_messages(error))) from None
+        raise ConfigError("\n".join(messages_of(error))) from None
 
 
 def read_config(*paths: str | Path) -> Config:
@@ -259,7 +263,8 @@ def _merge(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _messages(error: pydantic.ValidationError) -> Iterator[str]:
+def messages_of(error: pydantic.ValidationError) -> Iterator[str]:
+    """What is wrong with each option, in words."""
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":

@@ -37,6 +37,10 @@ def test_the_shortest_configuration_is_complete():
             r"predict\.first_year\.\.last_year 2011\.\.2020 is outside",
         ),
         ({"predict": {"first_year": 2018, "last_year": 2012}}, r"last_year 2012 is before"),
+        (
+            {"predict": {"mode": "prior"}, "model": {"response": False}},
+            r"model\.response false leaves out the flux that predict\.mode prior reads",
+        ),
         ({"predict": {"n_context_years": 9}}, r"predict\.n_context_years 9 is more than"),
     ],
 )

@@ -4,7 +4,6 @@ Fits run side by side in processes, each kept when it is done; a run that was st
 What is scored are measured windows alone.
 """
 
-import dataclasses
 import logging
 import os
 import time
@@ -15,8 +14,9 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import pydantic
 
-from chamnet.config import ModelConfig, TrainConfig
+from chamnet.config import ModelConfig, TrainConfig, messages_of
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
 from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, path_of_fit, run_fit
@@ -103,9 +103,10 @@ def cross_validate(
     ------
     ConfigError
         If a protocol leaves nothing to score, such as later years of observations without a
-        year, or has no context among those asked for; if a model or a variant's option is
-        unknown; if CHAM-net with the class should begin pretrained; if the context ``prior``
-        is asked for without a prior flux, or the process model without that context.
+        year, or has no context among those asked for; if no model is scored in those; if a
+        model or a variant's option is unknown, or its value out of bounds; if CHAM-net with the
+        class should begin pretrained; if the context ``prior`` is asked for without a prior
+        flux, or the process model without that context.
     """
     priors = {
         target: {
@@ -131,6 +132,10 @@ def cross_validate(
             swap_history=swap_history,
         )
     )
+    if not fits:
+        raise ConfigError(
+            f"skill.models {list(models)}: none is scored in skill.contexts {list(contexts)}"
+        )
     kept = _run_all(fits, Path(predictions_folder) / "fits", threads, n_processes)
     predictions = pd.concat([pd.read_parquet(path) for path in kept], ignore_index=True)
     _write_predictions(predictions, Path(predictions_folder))
@@ -253,20 +258,27 @@ def vary_options(
     Raises
     ------
     ConfigError
-        If neither has an option of that name, or the name is that of the swapped history.
+        If neither has an option of that name, a value is out of bounds, or the name is that of
+        the swapped history.
     """
     if name == SWAPPED:
         raise ConfigError(f"skill.variants.{name}: the name is taken, see skill.swap_history")
     varied = {**options, "model": dict(options["model"]), "train": dict(options["train"])}
+    sections = {"model": ModelConfig, "train": TrainConfig}
     for option, value in changes.items():
-        sections = {"model": ModelConfig, "train": TrainConfig}
-        holder = next((n for n, one in sections.items() if option in one.model_fields), None)
+        known = {n: set(one.model_fields) - {"n_members"} for n, one in sections.items()}
+        holder = next((n for n, fields in known.items() if option in fields), None)
         if holder is None:
             raise ConfigError(
                 f"skill.variants.{name}: unknown option {option!r}, expected one of model "
                 f"({', '.join(ModelConfig.model_fields)}) or of train"
             )
         varied[holder][option] = value
+    for section, one in sections.items():
+        try:
+            one.model_validate(varied[section])
+        except pydantic.ValidationError as error:
+            raise ConfigError(f"skill.variants.{name}: {'; '.join(messages_of(error))}") from None
     return varied
 
 
@@ -333,7 +345,7 @@ def _plot_all(
         data = open_place_data(manifest)
         for protocol in dict.fromkeys(fit.protocol for fit in fits):
             chosen = [
-                (dataclasses.replace(fit), path.with_suffix(".npz"))
+                (fit, path.with_suffix(".npz"))
                 for fit, path in zip(fits, kept, strict=True)
                 if (fit.target, fit.protocol, fit.seed) == (target, protocol, first_seed)
             ]

@@ -28,6 +28,7 @@ from chamnet.evaluation.learned import (
     read_places,
     read_settings,
 )
+from chamnet.evaluation.predictions import build_predictions
 from chamnet.evaluation.pretrained import Pretraining, read_pretrained
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
@@ -36,7 +37,6 @@ from chamnet.evaluation.protocols import (
     training_part,
     training_years,
 )
-from chamnet.evaluation.skill import build_predictions
 from chamnet.evaluation.swapped import swap_histories
 from chamnet.inference.places import predict_places
 from chamnet.model.baselines.class_month import ClassMonth
@@ -66,6 +66,7 @@ CODE_OF_MODEL = {
     "last_year": ("chamnet.model.baselines.last_year",),
     "class_month": ("chamnet.model.baselines.class_month",),
 }
+CODE_OF_EVERY_FIT = ("chamnet.evaluation.protocols", "chamnet.evaluation.predictions")
 MODELS = tuple(CODE_OF_MODEL)
 Fluxes = dict[tuple[str, str], np.ndarray]
 
@@ -152,11 +153,9 @@ class Fit:
         for name in ("prior", "prior_flux", "prior_flux_simulated"):
             values[name] = values[name] and read_json(values[name])["digest"]
         content = read_json(self.observations)
-        code = digest_of_code("chamnet.evaluation.protocols", *CODE_OF_MODEL[self.kind])
-        code += digest_of_file(__file__)  # its imports are of all models, and so not asked
-        if self.is_network:
-            code += digest_of_file(learned.__file__)
-        else:
+        code = digest_of_code(*CODE_OF_EVERY_FIT, *CODE_OF_MODEL[self.kind])
+        code += "".join(map(digest_of_file, (__file__, learned.__file__)))  # without their imports
+        if not self.is_network:
             values["options"] = None  # of networks alone
         if self.kind in NETWORKS:
             code += repr(read_settings(self.kind))
@@ -197,6 +196,9 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
         )
         for (model, context), flux in fluxes.items()
     ]
+    if not tables:
+        nothing = build_predictions(scored, np.empty(0))
+        tables = [nothing.assign(model=fit.model, context=NO_CONTEXT)]
     table = pd.concat(tables, ignore_index=True).assign(
         target=fit.target, protocol=fit.protocol, seed=fit.seed, fold=fit.fold
     )
@@ -237,6 +239,7 @@ def predict_held_out(
     fluxes : (P, Y, T) by model and context, kg m-2 s-1
         NaN at places without a scored window. The model is the fit's, and CHAM-net's with the
         history of another place where that was asked for.
+        None where the fold has nothing to score.
     scored : the data with the windows that are scored: measured, held out, and such that
         every context can predict them (see `Protocol.is_comparable`)
     """
@@ -245,6 +248,9 @@ def predict_held_out(
         data = data.with_class_attributes()
     split = split_of_member(fit, data, member=0)
     scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
+    if scored.windows.empty:
+        logger.info("%s: nothing to score in this fold", fit.name)
+        return {}, scored
     measured = data.with_windows(is_measured(data))
     networks = functools.partial(_predict_network, initial=initial)
     builders: dict[str, Callable[..., Fluxes]] = {

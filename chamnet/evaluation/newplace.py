@@ -94,8 +94,7 @@ def predict_new_place(
         for used in dict.fromkeys((mode, "zero_shot"))
     }
     total = sum(predict_places(m, data, mode=mode, restore_mean=False) for m in members)
-    years = data.windows["year"]
-    first = int(years.min()) if len(years) and mode == "few_shot" else np.inf
+    first = _first_year_read(data) if mode == "few_shot" else np.inf
     parts = [
         _table_of_year(data, index, total[0, index] / len(members), context, judged[context])
         for index, year in enumerate(data.years)
@@ -108,6 +107,13 @@ def predict_new_place(
         _plot_place(table, Path(figure), title=f"{Path(place).stem}: {data.target}")
     logger.info("predict: %d days of %d years, in %s", len(table), len(parts), out)
     return table
+
+
+def _first_year_read(data: PlaceData) -> float:
+    """First measured year whose drivers are there, so that contexts hold it; inf without one."""
+    years = data.years[data.has_drivers[0]]
+    read = years[np.isin(years, data.windows["year"])]
+    return float(read.min()) if read.size else np.inf
 
 
 def read_judged(

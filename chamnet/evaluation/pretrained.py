@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from chamnet.data.normalization import Normalization
-from chamnet.data.splits import hold_out_clusters
 from chamnet.evaluation import learned
 from chamnet.evaluation.learned import NETWORKS, fit_named, read_places, read_settings
 from chamnet.model.member import PRIOR, Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
+from chamnet.training.pretrain import draw_held_out_places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Pretraining:
         values = dataclasses.asdict(self)
         for name in ("places", "prior_flux"):
             values[name] = values[name] and read_json(values[name])["digest"]
-        code = digest_of_code("chamnet.training.member", "chamnet.model.places")
+        code = digest_of_code("chamnet.training.pretrain", "chamnet.model.places")
         code += digest_of_file(__file__) + digest_of_file(learned.__file__)
         if self.kind in NETWORKS:
             code += digest_of_code(NETWORKS[self.kind].__module__) + repr(read_settings(self.kind))
@@ -68,12 +67,8 @@ def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads
         return path
     data = read_places(pretraining.places, pretraining.prior_flux, kind=pretraining.kind)
     train = pretraining.options["train"] | pretraining.options["pretrain"]
-    is_held_out = hold_out_clusters(
-        data.cluster,
-        among=np.ones(data.n_places, dtype=bool),
-        share=train["validation_share"],
-        seed=pretraining.seed,
-    )
+    share = train["validation_share"]
+    is_held_out = draw_held_out_places(data, share=share, seed=pretraining.seed)
     member = fit_named(
         pretraining.kind,
         data,

@@ -96,7 +96,8 @@ class Protocol:
         Raises
         ------
         ConfigError
-            If none of its modes is asked for, or no place has two measured years to split.
+            If none of its modes is asked for, or no place has two measured years (of known
+            windows) to split or to read.
         """
         if not set(self.modes) & set(contexts):
             raise ConfigError(
@@ -105,6 +106,12 @@ class Protocol:
             )
         measured = data.windows[is_measured(data)]
         dated = measured[measured["year"] != UNKNOWN_YEAR]
+        if self.is_spatial and not (is_measured(data) & self.is_comparable(data)).any():
+            raise ConfigError(
+                f"skill.protocols: the {name} one scores windows with an earlier measured "
+                f"year at their place, or of an unknown one, but the {data.n_places} places of "
+                f"{data.target} have none"
+            )
         if not self.is_spatial and not (dated.groupby("place")["year"].nunique() > 1).any():
             raise ConfigError(
                 f"skill.protocols: the {name} one needs a place with two measured years, but the "

@@ -14,7 +14,8 @@ from chamnet.data.observations import read_emission
 from chamnet.data.towers import read_towers
 from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
 from chamnet.errors import CheckpointError
-from chamnet.evaluation.skill import build_predictions, score_predictions, write_skill
+from chamnet.evaluation.predictions import build_predictions
+from chamnet.evaluation.skill import score_predictions, write_skill
 from chamnet.inference.places import predict_places
 from chamnet.model.checkpoint import Member, load_member
 

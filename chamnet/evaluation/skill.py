@@ -1,7 +1,7 @@
 """The table of scores: from predicted and observed windows to the rows of skill.csv.
 
-One frame of predictions, a row a window, is all that is needed: cross-validation and
-``chamnet score`` make one and share the rest.
+One frame of predictions, a row a window, is all that is needed
+(`chamnet.evaluation.predictions`): cross-validation and ``chamnet score`` share the rest.
 """
 
 import logging
@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chamnet.data.windows import UNKNOWN_YEAR, PlaceData
+from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.evaluation.differences import MIN_DAYS, MIN_MONTHS, compare_models
 from chamnet.evaluation.intervals import score_intervals
 from chamnet.metrics import METRICS, r2
 from chamnet.provenance import write_text
-from chamnet.timeaxis import month_of_step
 
 logger = logging.getLogger(__name__)
 
@@ -28,48 +27,6 @@ COLUMNS = (
 GROUP = ["target", "model", "protocol", "context"]
 LABELS = (*GROUP, "place", "place_class")
 MIN_YEARS_OF_SEASON, MIN_YEARS_OF_ANOMALY = 2, 3
-
-
-def build_predictions(data: PlaceData, predicted: np.ndarray) -> pd.DataFrame:
-    """Frame of predictions: a row a window.
-
-    Parameters
-    ----------
-    data : places and the windows that are scored
-    predicted : (n_windows,), kg m-2 s-1
-
-    Returns
-    -------
-    rows place, cluster, place_class, year (-1 unknown), month (0 to 11; of the first day), n_days
-        (0: the year is unknown), first, last, observed, predicted (kg m-2 s-1)
-    """
-    windows = data.windows
-    place = windows["place"].to_numpy()
-    is_open = (windows["first"] < 0).to_numpy()
-    return pd.DataFrame(
-        {
-            "place": data.place[place],
-            "cluster": data.cluster[place],
-            "place_class": data.place_class[place],
-            "year": windows["year"].to_numpy(),
-            "month": _months(data),
-            "n_days": np.where(is_open, 0, windows["last"] - windows["first"] + 1),
-            "first": windows["first"].to_numpy(),
-            "last": windows["last"].to_numpy(),
-            "observed": windows["flux"].to_numpy(),
-            "predicted": np.asarray(predicted, dtype=float),
-        }
-    )
-
-
-def _months(data: PlaceData) -> np.ndarray:
-    month = data.windows["month"].to_numpy().copy()
-    year, first = data.windows["year"].to_numpy(), data.windows["first"].to_numpy()
-    for one in np.unique(year[(month < 0) & (year != UNKNOWN_YEAR) & (first >= 0)]):
-        of_step = month_of_step(int(one), calendar=data.calendar)
-        chosen = (month < 0) & (year == one) & (first >= 0)
-        month[chosen] = of_step[first[chosen]]
-    return month
 
 
 def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,8 @@ from chamnet.timeaxis import year_fraction
 logger = logging.getLogger(__name__)
 
 PARTIAL_SHARE = 0.15  # episodes whose context holds a few months of response in one year alone
-N_BINS = 366  # of a year, at most
+PENTADS = 73  # of a year
+PARTIAL_START, PARTIAL_LENGTH = (0, 70), (6, 37)  # pentads: anywhere, one month to six
 PRECEDING_SHARE = 0.5  # episodes whose context years are those before the target year
 
 
@@ -131,10 +132,17 @@ class EpisodeSource:
 
         Places are weighted by the root of their weight of observations, years of a place
         likewise, so that long records do not rule.
+
+        Raises
+        ------
+        InputError
+            If every window has a weight of 0.
         """
         year_weight = self.weight.sum(dim=-1).sqrt()  # (P, Y)
         place_weight = self.weight.sum(dim=(-1, -2)).sqrt()  # (P,)
         n_places = int((place_weight > 0).sum())
+        if n_places == 0:
+            raise InputError("no window to learn from is measured, and train.filled_weight is 0")
         replace = n_places < options.batch_places
         places = torch.multinomial(
             place_weight, options.batch_places, replacement=replace, generator=generator
@@ -142,7 +150,7 @@ class EpisodeSource:
         targets = torch.multinomial(year_weight[places], 1, generator=generator).squeeze(1)
         years = self._draw_context(places, targets, generator, options)
         draw_response = _keep_response if self.told is not None else _draw_response
-        span = draw_response(len(places), generator, options)
+        span = draw_response(len(places), self.pooled.shape[2], generator, options)
         episodes = self.build(places, targets, years, *span)
         return _hide_attributes(episodes, generator, options)
 
@@ -248,23 +256,25 @@ def check_no_leak(years: Tensor, targets: Tensor, has_response: Tensor) -> None:
 
 
 def _keep_response(
-    n_episodes: int, generator: torch.Generator, options: TrainConfig
+    n_episodes: int, n_bins: int, generator: torch.Generator, options: TrainConfig
 ) -> tuple[Tensor, Tensor]:
     """Bins of the response that each context year keeps, (B, K) each: all of them."""
     first = torch.zeros(n_episodes, options.n_context_years, dtype=torch.long)
-    return first, torch.full_like(first, N_BINS)
+    return first, torch.full_like(first, n_bins)
 
 
 def _draw_response(
-    n_episodes: int, generator: torch.Generator, options: TrainConfig
+    n_episodes: int, n_bins: int, generator: torch.Generator, options: TrainConfig
 ) -> tuple[Tensor, Tensor]:
     """First and last bin of the response each context year keeps, (B, K) each."""
     K = options.n_context_years
-    first, last = _keep_response(n_episodes, generator, options)
+    first, last = _keep_response(n_episodes, n_bins, generator, options)
     has_none = torch.rand(n_episodes, generator=generator) < options.response_dropout
     is_partial = torch.rand(n_episodes, generator=generator) < PARTIAL_SHARE
-    start = torch.randint(0, 70, (n_episodes,), generator=generator)
-    length = torch.randint(6, 37, (n_episodes,), generator=generator)  # one month to six
+    start, length = (
+        torch.randint(*pentads, (n_episodes,), generator=generator) * n_bins // PENTADS
+        for pentads in (PARTIAL_START, PARTIAL_LENGTH)
+    )
     is_last = torch.arange(K) == K - 1
     last[has_none] = -1
     partial = is_partial.unsqueeze(1) & ~has_none.unsqueeze(1)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from chamnet.data.windows import PlaceData, place_windows_in_years
+from chamnet.data.windows import MEASURED, PlaceData, place_windows_in_years
 from chamnet.model.places import ABSENT, choose_context
 from chamnet.training.episodes import Episodes, EpisodeSource
 
@@ -17,7 +17,7 @@ def build_held_out(
     mode: str,
     n_context_years: int,
 ) -> list[Episodes]:
-    """Batches of every place and year that holds held-out windows, in one context mode.
+    """Batches of every place and year that holds measured held-out windows, in one context mode.
 
     Parameters
     ----------
@@ -29,9 +29,12 @@ def build_held_out(
     n_context_years : earlier years at most
     """
     rows = place_windows_in_years(data)
-    rows = rows[is_held_out[rows["window"]]]
+    is_judged = is_held_out & (data.windows["quality"] == MEASURED).to_numpy()
+    rows = rows[is_judged[rows["window"]]]
     pairs = rows[["place", "year_index"]].drop_duplicates().to_numpy()
     has_response = (source.pooled[..., -1] > 0).any(dim=-1).numpy()
+    if mode == "zero_shot":  # years are chosen as they are where nothing was measured
+        has_response = np.zeros_like(has_response)
     batches = []
     for begin in range(0, len(pairs), EPISODES_PER_BATCH):
         places, targets = pairs[begin : begin + EPISODES_PER_BATCH].T

@@ -17,7 +17,7 @@ from chamnet.config import TrainConfig
 from chamnet.errors import CheckpointError
 from chamnet.model.checkpoint import read_tensors, write_tensors
 from chamnet.model.network import CHAMNet
-from chamnet.provenance import digest_of_values
+from chamnet.provenance import digest_of_code, digest_of_values
 from chamnet.training.episodes import Episodes, EpisodeSource
 from chamnet.training.losses import contrastive_loss, masked_flux_loss, window_means
 from chamnet.training.state import State
@@ -59,16 +59,17 @@ def fit_network(
     options : of training
     seed : of the episodes
     name : of the member in the log
-    resume_file : where the state after each epoch is kept; a state of other options, data or
-        weights is begun again
+    resume_file : where the state after each epoch is kept; a state of other options, data,
+        weights, code or threads is begun again
 
     Returns
     -------
     columns step, loss, held_out_loss, held_out_skill, learning_rate; a row an epoch
     """
     state = _begin(network, options, seed)
-    digest = _digest(network, source, held_out, options, seed)
+    digest = ""
     if resume_file is not None:
+        digest = _digest(network, source, held_out, options, seed)
         _resume(state, resume_file, digest, name)
     held_out = [episodes.to(state.device) for episodes in held_out]
     begin, first_step = time.monotonic(), state.step
@@ -242,7 +243,10 @@ def _digest(
     options: TrainConfig,
     seed: int,
 ) -> str:
-    """Digest of what a training follows from; weights by their sums, data likewise."""
+    """Digest of what a training follows from; weights by their sums, data likewise.
+
+    Bits follow from the number of threads, too.
+    """
     weights = [float(p.detach().double().sum()) for p in network.parameters()]
     tensors = [getattr(source, f.name) for f in dataclasses.fields(source)]
     data = [
@@ -250,8 +254,10 @@ def _digest(
         for v in (*tensors, *(v for episodes in held_out for v in episodes))
         if v is not None
     ]
-    device = next(network.parameters()).device.type
-    return digest_of_values([weights, data, options.model_dump(), seed, device])
+    chosen = [network.config.model_dump(), options.model_dump(), seed]
+    where = [next(network.parameters()).device.type, torch.get_num_threads()]
+    code = digest_of_code("chamnet.training.member")
+    return digest_of_values([weights, data, chosen, where, code])
 
 
 def _resume(state: State, path: str | os.PathLike, digest: str, name: str) -> None:
@@ -264,7 +270,7 @@ def _resume(state: State, path: str | os.PathLike, digest: str, name: str) -> No
         logger.warning("train_member %s: begins again, %s", name, error)
         return
     if values.get("digest") != digest:
-        logger.info("train_member %s: begins again, options, data or seed have changed", name)
+        logger.info("train_member %s: begins again, options, data, seed or code have changed", name)
         return
     state.restore(values)
     logger.info("train_member %s: goes on after step %d", name, state.step)

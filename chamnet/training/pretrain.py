@@ -9,7 +9,7 @@ import numpy as np
 from chamnet.config import TrainConfig
 from chamnet.data.normalization import Normalization
 from chamnet.data.splits import hold_out_clusters
-from chamnet.data.windows import open_place_data
+from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import InputError
 from chamnet.model.checkpoint import save_member
 from chamnet.model.member import PRIOR
@@ -50,14 +50,7 @@ def pretrain(
     """
     data = open_place_data(places, prior)
     options = TrainConfig.model_validate(train)
-    validation = hold_out_clusters(
-        data.cluster,
-        among=np.ones(data.n_places, dtype=bool),
-        share=options.validation_share,
-        seed=seed,
-    )
-    if not validation.any():
-        raise InputError(f"{places}: one cluster of places, expected at least 2 to hold one out")
+    validation = draw_held_out_places(data, share=options.validation_share, seed=seed)
     member = fit_member(
         data,
         Normalization.fit(data.select_places(~validation)),
@@ -72,3 +65,26 @@ def pretrain(
     member.settings["pretrained_on"] = str(data.n_places) + " simulated places"
     save_member(member, checkpoint)
     logger.info("pretrain %s: done, %d places", data.target, data.n_places)
+
+
+def draw_held_out_places(data: PlaceData, *, share: float, seed: int) -> np.ndarray:
+    """Simulated places that stop the pretraining, whole clusters of them, (P,) of bool.
+
+    Parameters
+    ----------
+    data : simulated places
+    share : of the clusters
+    seed : of the draw
+
+    Raises
+    ------
+    InputError
+        If all places lie in one cluster: nothing could be held out.
+    """
+    everywhere = np.ones(data.n_places, dtype=bool)
+    is_held_out = hold_out_clusters(data.cluster, among=everywhere, share=share, seed=seed)
+    if not is_held_out.any():
+        raise InputError(
+            f"{data.target}: one cluster of simulated places, expected at least 2 to hold one out"
+        )
+    return is_held_out

@@ -235,6 +235,25 @@ def test_options_of_networks_leave_other_models_alone(tmp_path):
     assert fit.digest == other.digest
 
 
+@pytest.mark.parametrize("model", ["chamnet", "lstm", "forest", "climatology"])
+def test_code_that_makes_what_is_kept_is_part_of_every_fit(tmp_path, monkeypatch, model):
+    (tmp_path / "o.json").write_text('{"content": "a"}')
+    fit = make_fit(make_place_data(n_places=2)[0], model=model)
+    fit = dataclasses.replace(fit, observations=tmp_path / "o.json")
+    digest = fit.digest
+    code = fits.digest_of_code
+    monkeypatch.setattr(
+        fits,
+        "digest_of_code",
+        lambda *names: code(*names) + str("chamnet.evaluation.predictions" in names),
+    )
+    assert fit.digest != digest
+    (tmp_path / "learned.py").write_text(Path(learned.__file__).read_text() + "CHANGED = True\n")
+    changed = fit.digest
+    monkeypatch.setattr(learned, "__file__", str(tmp_path / "learned.py"))
+    assert fit.digest != changed
+
+
 def test_other_code_of_fits_is_another_fit(tmp_path, monkeypatch):
     (tmp_path / "o.json").write_text('{"content": "a"}')
     fit = make_fit(make_place_data(n_places=2)[0], model="climatology")
@@ -351,11 +370,44 @@ def test_variants_may_repeat_less_often_than_what_they_are_compared_with(tmp_pat
     assert set(table.loc[table["metric"] == "r2_difference", "n_seeds"]) == {1}
 
 
+def test_places_of_one_year_each_have_nothing_to_score_at_unseen_places(tmp_path):
+    data, _ = make_place_data(n_places=4, years=(2011, 2012))
+    manifest = write_place_data(
+        data.with_windows((data.windows["year"] == 2011).to_numpy()), tmp_path
+    )
+    with pytest.raises(ConfigError, match="spatial one scores windows with an earlier measured"):
+        run(manifest, tmp_path, protocols=("spatial",), models=("climatology",))
+
+
+@pytest.mark.parametrize("model", ["climatology", "forest", "class_month", "chamnet"])
+def test_a_fold_without_anything_to_score_is_passed_over(tmp_path, model):
+    data, _ = make_place_data(n_places=4, years=(2011, 2012))
+    has_two = data.windows["place"] < 2
+    one_year = data.with_windows(((data.windows["year"] == 2011) | has_two).to_numpy())
+    options = {"protocols": ("spatial",), "models": (model,), "n_folds": 4}
+    manifest = write_place_data(one_year, tmp_path)
+    table = run(manifest, tmp_path, figures_folder=tmp_path / "figures", **options)
+    n_scored = (has_two & (data.windows["year"] == 2012)).sum()
+    own = table[(table["level"] == "pooled_daily") & (table["metric"] == "r2")]
+    assert set(own["n_observations"]) == {n_scored}
+    assert set(own["n_places"]) == {2}
+
+
+def test_models_that_no_context_scores_are_refused(tmp_path):
+    manifest = write_place_data(make_place_data(n_places=3)[0], tmp_path)
+    options = {"protocols": ("spatial",), "contexts": ("prior",), "models": ("climatology",)}
+    with pytest.raises(ConfigError, match=r"\['climatology'\]: none is scored in skill.contexts"):
+        run(manifest, tmp_path, prior_flux={"emission": manifest}, **options)
+
+
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
         ({"none": {"contrastiv": 0}}, "skill.variants.none: unknown option 'contrastiv'"),
         ({"swapped_history": {}}, "skill.variants.swapped_history: the name is taken"),
+        ({"wide": {"n_hidden": "wide"}}, "skill.variants.wide: option n_hidden: .*'wide'"),
+        ({"fast": {"learning_rate": 3.0}}, r"skill.variants.fast: option learning_rate: .*3\.0"),
+        ({"many": {"n_members": 5}}, "skill.variants.many: unknown option 'n_members'"),
     ],
 )
 def test_a_variant_that_cannot_be_is_refused(tmp_path, variants, message):

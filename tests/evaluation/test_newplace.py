@@ -93,6 +93,14 @@ def test_only_earlier_years_are_a_context(checkpoints, tmp_path):
     assert not np.allclose(table["flux_nmol_m2_s"][is_later], zero["flux_nmol_m2_s"][is_later])
 
 
+def test_a_year_whose_drivers_are_mostly_missing_is_no_context(checkpoints, tmp_path):
+    days = pd.read_csv(write_place(tmp_path / "place.csv", measured=slice(200, 300)))
+    late = tmp_path / "late.csv"  # measured in a year whose first half is not there
+    days[days["date"] >= "2015-07-10"].to_csv(late, index=False)
+    table = predict(checkpoints, tmp_path, place=late)
+    assert (table["context"] == "zero_shot").all()
+
+
 def test_the_mean_is_that_of_the_clusters_left_out(checkpoints, tmp_path):
     twice = predict(checkpoints, tmp_path, mode="zero_shot")["flux_nmol_m2_s"]
     for path in checkpoints:

@@ -7,12 +7,8 @@ from factories_evaluation import make_place_data
 
 from chamnet.data.windows import build_window_means
 from chamnet.evaluation.differences import bootstrap_median
-from chamnet.evaluation.skill import (
-    COLUMNS,
-    build_predictions,
-    score_predictions,
-    write_skill,
-)
+from chamnet.evaluation.predictions import build_predictions
+from chamnet.evaluation.skill import COLUMNS, score_predictions, write_skill
 from chamnet.metrics import METRICS, r2
 
 

@@ -155,3 +155,27 @@ def test_a_prior_flux_is_read_by_its_own_scale():
     torch.testing.assert_close(
         make_source(data).pooled, make_source(tenfold).pooled, rtol=1e-5, atol=1e-6, equal_nan=True
     )
+
+
+@pytest.mark.parametrize("n_bins", [12, 73, 365])
+def test_a_partial_response_is_of_one_to_six_months_whatever_the_width_of_a_bin(n_bins):
+    source = make_source(n_bins=n_bins)
+    changes = {"batch_places": 8, "response_dropout": 0.0, "year_dropout": 0.0}
+    shares = []
+    for seed in range(60):
+        episodes = draw(source, seed=seed, **changes)
+        has_response = episodes.pooled[:, :-1, :, -1] > 0  # (B, K, bins)
+        is_partial = has_response.any(dim=-1).sum(dim=1) == 1
+        is_partial &= episodes.year_mask.all(dim=1)
+        shares += has_response[is_partial, -1].float().mean(dim=-1).tolist()
+    assert len(shares) > 20
+    assert 1 / n_bins <= min(shares)
+    assert 0.2 < max(shares) < 0.6
+
+
+def test_windows_that_all_count_nothing_are_refused():
+    data = make_place_data(n_places=2)
+    filled = dataclasses.replace(data, windows=data.windows.assign(quality=1))
+    source = EpisodeSource.of(filled, Normalization.fit(data), n_bins=73, filled_weight=0.0)
+    with pytest.raises(InputError, match=r"measured, and train\.filled_weight is 0"):
+        draw(source)

@@ -23,9 +23,9 @@ def make_held_out(source, *, seed=99):
     return [source.draw(torch.Generator().manual_seed(seed), options)]
 
 
-def train(*, seed=0, resume_file=None, options=None, n_hidden=12, held_out_seed=99):
+def train(*, seed=0, resume_file=None, options=None, n_hidden=12, dropout=0.1, held_out_seed=99):
     torch.manual_seed(seed)
-    network = make_network(seed=seed, n_hidden=n_hidden, dropout=0.1)
+    network = make_network(seed=seed, n_hidden=n_hidden, dropout=dropout)
     source = make_source()
     curve = fit_network(
         network,
@@ -90,6 +90,24 @@ def test_a_state_of_another_training_or_a_broken_one_is_begun_again(tmp_path, ca
         weights, _ = train(resume_file=tmp_path / "last_epoch.pt")
     assert "begins again" in caplog.text
     assert_same_weights(whole, weights)
+
+
+def test_a_state_of_another_network_of_the_same_shape_is_begun_again(tmp_path, caplog):
+    train(dropout=0.3, resume_file=tmp_path / "last_epoch.pt")
+    with caplog.at_level(logging.INFO):
+        weights, _ = train(resume_file=tmp_path / "last_epoch.pt")
+    assert "begins again" in caplog.text
+    assert_same_weights(train()[0], weights)
+
+
+@pytest.mark.parametrize("name", ["digest_of_code", "torch.get_num_threads"])
+def test_a_state_of_other_code_or_threads_is_begun_again(tmp_path, caplog, monkeypatch, name):
+    with monkeypatch.context() as patch:
+        patch.setattr(f"chamnet.training.loop.{name}", lambda *_: 99)
+        train(resume_file=tmp_path / "last_epoch.pt")
+    with caplog.at_level(logging.INFO):
+        train(resume_file=tmp_path / "last_epoch.pt")
+    assert "begins again" in caplog.text
 
 
 def test_a_state_that_was_judged_by_other_observations_is_begun_again(tmp_path, caplog):

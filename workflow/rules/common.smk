@@ -223,6 +223,11 @@ def finished(path):
     return path if Path(path).exists() else None
 
 
+def digest_if_there(path):
+    """Digest of a file that another target makes: what shows it is then made again."""
+    return digest_of_file(path) if Path(path).exists() else None
+
+
 def products():
     """What a run gives: tables, the record of totals, maps and the page."""
     tables = ["global_budget", "budget_years", "budget_seasons", "budget_trends"]

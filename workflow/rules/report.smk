@@ -203,6 +203,7 @@ rule write_report:
         config=options.model_dump(mode="json"),
         history=f"results/{RUN}/totals_history.csv",
         skill=finished(f"results/{RUN}/skill.csv"),
+        skill_digest=digest_if_there(f"results/{RUN}/skill.csv"),
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.page"),
     message:
