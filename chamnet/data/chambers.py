@@ -15,6 +15,7 @@ import pandas as pd
 
 from chamnet.data.cosore import build_months
 from chamnet.data.sites import read_table, read_words
+from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.errors import InputError
 from chamnet.timeaxis import N_MONTHS
 from chamnet.units import (
@@ -26,7 +27,6 @@ from chamnet.units import (
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_YEAR = -1
 SMUD_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FLUX_COLUMNS_PLAIN = ("consumption_ug_c_m2_h", "uncertainty_ug_c_m2_h")
 CHAMBER_UNITS = {

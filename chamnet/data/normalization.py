@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
+from chamnet.data.windows import PlaceData, build_window_means, open_place_data
 from chamnet.errors import InputError, MissingDriverError
 from chamnet.provenance import read_json, write_json
 
@@ -193,8 +193,7 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _flux_scale(data: PlaceData) -> float:
-    is_measured = data.windows["quality"] == MEASURED
-    means = data.windows[is_measured].groupby("place")["flux"].mean()
+    means = data.windows[data.is_measured].groupby("place")["flux"].mean()
     positive = means[means > 0]
     if positive.empty:
         raise InputError(f"{data.target}: no place has a mean measured flux above 0")
@@ -215,7 +214,7 @@ def fit_prior_factor(data: PlaceData) -> float:
     """
     if data.prior_flux is None:
         raise InputError(f"{data.target}: no prior flux at the places")
-    measured = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
+    measured = data.with_windows(data.is_measured)
     prior = build_window_means(data.prior_flux, measured)
     is_known = np.isfinite(prior)
     total, observed = (

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from chamnet.data.chambers import UNKNOWN_YEAR, Chambers
+from chamnet.data.chambers import Chambers
 from chamnet.data.tower_columns import MEASURED
 from chamnet.data.towers import Tower
+from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.timeaxis import N_MONTHS, month_lengths, require_calendar
 from chamnet.units import nmol_m2_s_to_kg_m2_s
 

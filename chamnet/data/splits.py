@@ -10,11 +10,11 @@ import logging
 import numpy as np
 import pandas as pd
 
+from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_YEAR = -1
 TRAIN_YEARS = 6 / 7  # share of the span of a place's years, X-MethaneWet (arXiv:2505.18355)
 
 

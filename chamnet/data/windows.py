@@ -84,6 +84,11 @@ class PlaceData:
         n_complete = np.isfinite(self.drivers).all(axis=-1).sum(axis=-1)
         return n_complete >= 0.5 * self.n_steps
 
+    @property
+    def is_measured(self) -> np.ndarray:
+        """Whether a window was measured, not filled, (n_windows,)."""
+        return (self.windows["quality"] == MEASURED).to_numpy()
+
     def select_places(self, index: np.ndarray) -> Self:
         """These places alone, with their windows; one that is named twice is there twice.
 

@@ -33,7 +33,6 @@ from chamnet.evaluation.pretrained import Pretraining, read_pretrained
 from chamnet.evaluation.protocols import (
     PROTOCOLS,
     Protocol,
-    is_measured,
     training_part,
     training_years,
 )
@@ -247,11 +246,11 @@ def predict_held_out(
     if fit.kind == WITH_CLASS:
         data = data.with_class_attributes()
     split = split_of_member(fit, data, member=0)
-    scored = data.with_windows(split.test & is_measured(data) & fit.rules.is_comparable(data))
+    scored = data.with_windows(split.test & data.is_measured & fit.rules.is_comparable(data))
     if scored.windows.empty:
         logger.info("%s: nothing to score in this fold", fit.name)
         return {}, scored
-    measured = data.with_windows(is_measured(data))
+    measured = data.with_windows(data.is_measured)
     networks = functools.partial(_predict_network, initial=initial)
     builders: dict[str, Callable[..., Fluxes]] = {
         "climatology": _predict_climatology,
@@ -290,7 +289,7 @@ def _predict_network(
     allowed, is_scored = training_years(data, split), np.isin(data.place, places.place)
     inputs = [(fit.model, places, allowed[is_scored])]
     if fit.model == CHAMNET and fit.options.get("swap_history") and not fit.prior_flux:
-        swapped, years = swap_histories(data.with_windows(is_measured(data)), allowed)
+        swapped, years = swap_histories(data.with_windows(data.is_measured), allowed)
         inputs.append((f"{CHAMNET}:{SWAPPED}", swapped.select_places(is_scored), years[is_scored]))
     total: Fluxes = {}
     n_members = int(fit.options["n_members"])
@@ -347,10 +346,10 @@ def _restore_means(
     member: Member, part: PlaceData, validation: np.ndarray, modes: tuple[str, ...]
 ) -> None:
     """Factors of each mode from the windows that validated."""
-    held_out = part.with_windows(validation & is_measured(part))
+    held_out = part.with_windows(validation & part.is_measured)
     if len(held_out.windows) == 0:
         return
-    measured = part.with_windows(is_measured(part))
+    measured = part.with_windows(part.is_measured)
     for mode in filter(member.has_mean_factor, modes):
         allowed = {"response_years": training_years(part, None)} if mode == "frozen" else {}
         flux = predict_places(member, measured, mode=mode, restore_mean=False, **allowed)

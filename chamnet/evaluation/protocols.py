@@ -13,7 +13,7 @@ from chamnet.data.splits import (
     split_spatial,
     split_temporal,
 )
-from chamnet.data.windows import MEASURED, UNKNOWN_YEAR, PlaceData
+from chamnet.data.windows import UNKNOWN_YEAR, PlaceData
 from chamnet.errors import ConfigError
 from chamnet.model.member import PRIOR
 
@@ -65,7 +65,7 @@ class Protocol:
             return split_temporal(
                 place,
                 data.windows["year"].to_numpy(),
-                has_score=is_measured(data),
+                has_score=data.is_measured,
                 seed=seed,
                 train_years=self.train_years,
             )
@@ -87,7 +87,7 @@ class Protocol:
         if not self.is_spatial:
             return np.ones(len(data.windows), dtype=bool)
         place, year = data.windows["place"].to_numpy(), data.windows["year"].to_numpy()
-        earlier = has_earlier_year(place, year, gives_response=is_measured(data))
+        earlier = has_earlier_year(place, year, gives_response=data.is_measured)
         return earlier | (year == UNKNOWN_YEAR)
 
     def check(self, name: str, data: PlaceData, contexts: tuple[str, ...]) -> None:
@@ -104,9 +104,9 @@ class Protocol:
                 f"skill.contexts {list(contexts)} has none of {list(self.modes)}, "
                 f"which the {name} protocol needs"
             )
-        measured = data.windows[is_measured(data)]
+        measured = data.windows[data.is_measured]
         dated = measured[measured["year"] != UNKNOWN_YEAR]
-        if self.is_spatial and not (is_measured(data) & self.is_comparable(data)).any():
+        if self.is_spatial and not (data.is_measured & self.is_comparable(data)).any():
             raise ConfigError(
                 f"skill.protocols: the {name} one scores windows with an earlier measured "
                 f"year at their place, or of an unknown one, but the {data.n_places} places of "
@@ -129,14 +129,9 @@ PROTOCOLS = {
 
 def folds_of(data: PlaceData, *, n_folds: int, seed: int) -> np.ndarray:
     """Fold of each place, (P,), balanced by the number of measured windows."""
-    measured = data.windows.loc[is_measured(data), "place"]
+    measured = data.windows.loc[data.is_measured, "place"]
     weight = np.bincount(measured, minlength=data.n_places)
     return assign_folds(data.cluster, n_folds=n_folds, seed=seed, weight=weight)
-
-
-def is_measured(data: PlaceData) -> np.ndarray:
-    """Windows that were measured, not filled, (n_windows,) bool."""
-    return (data.windows["quality"] == MEASURED).to_numpy()
 
 
 def training_part(data: PlaceData, split: Split) -> tuple[PlaceData, np.ndarray]:

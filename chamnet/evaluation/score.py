@@ -12,7 +12,7 @@ import pandas as pd
 
 from chamnet.data.observations import read_emission
 from chamnet.data.towers import read_towers
-from chamnet.data.windows import MEASURED, PlaceData, build_window_means, open_place_data
+from chamnet.data.windows import PlaceData, build_window_means, open_place_data
 from chamnet.errors import CheckpointError
 from chamnet.evaluation.predictions import build_predictions
 from chamnet.evaluation.skill import score_predictions, write_skill
@@ -69,7 +69,7 @@ def score_checkpoints(
         )
     data = _read_places(towers, sites, members[0].driver_names, flux_units)
     data = _with_attributes(data, members[0].attribute_names)
-    measured = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
+    measured = data.with_windows(data.is_measured)
     total = np.zeros(data.drivers.shape[:3])
     for number, member in enumerate(members, start=1):
         total += predict_places(member, measured, mode=mode)

@@ -18,7 +18,7 @@ from chamnet.config import TrainConfig
 from chamnet.data.splits import hold_out_clusters
 from chamnet.data.windows import PlaceData
 from chamnet.evaluation.learned import Settings, fit_named
-from chamnet.evaluation.protocols import PROTOCOLS, is_measured, training_part
+from chamnet.evaluation.protocols import PROTOCOLS, training_part
 from chamnet.inference.places import predict_places
 from chamnet.training.doubt import window_errors
 
@@ -98,8 +98,8 @@ def _validation_loss(
         model={}, train=train, mode=mode, seed=seed, settings=settings, threads=threads,
         name=f"search {name}",
     )  # fmt: skip
-    measured = part.with_windows(is_measured(part))
+    measured = part.with_windows(part.is_measured)
     flux = predict_places(member, measured, mode=mode, restore_mean=False)
-    held_out = part.with_windows(validation & is_measured(part))
+    held_out = part.with_windows(validation & part.is_measured)
     log_weight = TrainConfig.model_validate(dict(train)).log_weight
     return float(np.nanmean(window_errors(member, flux, held_out, log_weight=log_weight)))

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from chamnet.data.windows import MEASURED, PlaceData, build_response
+from chamnet.data.windows import PlaceData, build_response
 from chamnet.metrics import r2
 from chamnet.units import kg_m2_s_to_nmol_m2_s
 
@@ -65,7 +65,7 @@ def plot_series(
     lines = _lines_of_sites(fits)
     if len(lines) > MOST_FIGURES:
         logger.info("figures: the first %d of %d sites", MOST_FIGURES, len(lines))
-    measured = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
+    measured = data.with_windows(data.is_measured)
     observed = build_response(measured) if lines else np.empty(0)
     row_of = {str(name): row for row, name in enumerate(data.place)}
     paths = []

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from chamnet.data.windows import MEASURED, PlaceData, place_windows_in_years
+from chamnet.data.windows import PlaceData, place_windows_in_years
 from chamnet.model.places import ABSENT, choose_context
 from chamnet.training.episodes import Episodes, EpisodeSource
 
@@ -29,7 +29,7 @@ def build_held_out(
     n_context_years : earlier years at most
     """
     rows = place_windows_in_years(data)
-    is_judged = is_held_out & (data.windows["quality"] == MEASURED).to_numpy()
+    is_judged = is_held_out & data.is_measured
     rows = rows[is_judged[rows["window"]]]
     pairs = rows[["place", "year_index"]].drop_duplicates().to_numpy()
     has_response = (source.pooled[..., -1] > 0).any(dim=-1).numpy()

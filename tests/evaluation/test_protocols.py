@@ -8,7 +8,7 @@ from factories_evaluation import make_place_data
 
 from chamnet.data.splits import assign_blocks
 from chamnet.errors import ConfigError
-from chamnet.evaluation.protocols import PROTOCOLS, folds_of, is_measured, training_part
+from chamnet.evaluation.protocols import PROTOCOLS, folds_of, training_part
 
 SPLIT = {"n_folds": 3, "fold": 0, "fold_seed": 0, "seed": 0, "share": 0.3}
 
@@ -71,7 +71,7 @@ def test_validation_windows_stay_with_their_windows_whatever_their_order():
 def test_filled_windows_are_not_measured():
     data, _ = make_place_data(n_places=2)
     filled = dataclasses.replace(data, windows=data.windows.assign(quality=3))
-    assert not is_measured(filled).any()
+    assert not filled.is_measured.any()
 
 
 @pytest.mark.parametrize(

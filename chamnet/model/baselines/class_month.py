@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from chamnet.data.windows import MEASURED, PlaceData, place_windows_in_years
+from chamnet.data.windows import PlaceData, place_windows_in_years
 from chamnet.timeaxis import N_MONTHS, month_of_step
 
 
@@ -48,7 +48,7 @@ class ClassMonth:
 
 def _monthly_means(data: PlaceData) -> pd.DataFrame:
     rows = place_windows_in_years(data)
-    rows = rows[(data.windows["quality"] == MEASURED).to_numpy()[rows["window"]]]
+    rows = rows[data.is_measured[rows["window"]]]
     middle = ((rows["first"] + rows["last"]) // 2).to_numpy()
     months = [month_of_step(int(year), calendar=data.calendar) for year in data.years]
     padded = np.stack([np.pad(m, (0, 366 - m.size), mode="edge") for m in months])

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from chamnet.data.windows import MEASURED, PlaceData, build_window_means
+from chamnet.data.windows import PlaceData, build_window_means
 from chamnet.timeaxis import year_fraction
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def _running_means(series: np.ndarray, lags_days: Sequence[int]) -> np.ndarray:
 
 def _windows(data: PlaceData) -> tuple[np.ndarray, np.ndarray]:
     """Features and fluxes of measured windows."""
-    data = data.with_windows((data.windows["quality"] == MEASURED).to_numpy())
+    data = data.with_windows(data.is_measured)
     features = build_lagged_features(data)
     means = [build_window_means(features[..., f], data) for f in range(features.shape[-1])]
     columns = np.stack(means, axis=-1).astype(np.float32)
