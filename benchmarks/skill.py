@@ -38,6 +38,7 @@ from chamnet.demo.simulated import simulate_benchmark_places
 from chamnet.evaluation.crossvalidation import cross_validate
 from chamnet.evaluation.fits import MODELS, PROCESS_MODEL
 from chamnet.evaluation.learned import NETWORKS, SETTINGS_FILE
+from chamnet.evaluation.predictions import read_predictions
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.search import search_settings
 from chamnet.evaluation.skill import score_predictions
@@ -262,7 +263,7 @@ def average_seeds(folder: Path) -> pd.DataFrame:
 
     As the maps average members; a model of one seed stays as it is.
     """
-    every = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
+    every = read_predictions(sorted(folder.glob("*.parquet")))
     keys = [name for name in every if name not in ("seed", "fold", "observed", "predicted")]
     keys += ["copy"]  # a chamber of unknown years may have a month twice
     every = every.assign(copy=every.groupby([*keys[:-1], "seed"], dropna=False).cumcount())

@@ -21,6 +21,7 @@ from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
 from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, path_of_fit, run_fit
 from chamnet.evaluation.learned import CHAMNET, FOREST, NETWORKS, WITH_CLASS
+from chamnet.evaluation.predictions import read_predictions
 from chamnet.evaluation.pretrained import run_pretraining
 from chamnet.evaluation.protocols import PROTOCOLS
 from chamnet.evaluation.skill import score_predictions, write_skill
@@ -137,7 +138,7 @@ def cross_validate(
             f"skill.models {list(models)}: none is scored in skill.contexts {list(contexts)}"
         )
     kept = _run_all(fits, Path(predictions_folder) / "fits", threads, n_processes)
-    predictions = pd.concat([pd.read_parquet(path) for path in kept], ignore_index=True)
+    predictions = read_predictions(kept)
     _write_predictions(predictions, Path(predictions_folder))
     if figures_folder is not None:
         _plot_all(fits, kept, predictions, observations, Path(figures_folder), synthetic)

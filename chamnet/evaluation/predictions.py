@@ -1,10 +1,30 @@
 """Frames of predictions: a row a window, beside what was observed."""
 
+import os
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chamnet.data.windows import UNKNOWN_YEAR, PlaceData
 from chamnet.timeaxis import month_of_step
+
+GROUP = ["target", "model", "protocol", "context"]
+LABELS = [*GROUP, "place", "place_class"]
+
+
+def read_predictions(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
+    """Kept tables one below the other, labels as categories: a simulator has millions of rows.
+
+    Parameters
+    ----------
+    paths : Parquet files of `build_predictions`, with the other columns of fits
+    """
+    tables = [pq.read_table(path, read_dictionary=LABELS) for path in paths]
+    whole = pa.concat_tables([table.replace_schema_metadata() for table in tables])
+    return whole.unify_dictionaries().to_pandas()
 
 
 def build_predictions(data: PlaceData, predicted: np.ndarray) -> pd.DataFrame:

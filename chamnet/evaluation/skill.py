@@ -15,6 +15,7 @@ import pandas as pd
 from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.evaluation.differences import MIN_DAYS, MIN_MONTHS, compare_models
 from chamnet.evaluation.intervals import score_intervals
+from chamnet.evaluation.predictions import GROUP, LABELS
 from chamnet.metrics import METRICS, r2
 from chamnet.provenance import write_text
 
@@ -24,8 +25,6 @@ COLUMNS = (
     "target", "model", "protocol", "context", "level", "metric", "value", "lower", "upper",
     "compared_with", "n_seeds", "n_observations", "n_places",
 )  # fmt: skip
-GROUP = ["target", "model", "protocol", "context"]
-LABELS = (*GROUP, "place", "place_class")
 MIN_YEARS_OF_SEASON, MIN_YEARS_OF_ANOMALY = 2, 3
 
 
@@ -51,7 +50,7 @@ def score_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     least); ``class:<c>``; and the parts of monthly means = site mean + mean seasonal cycle
     (2 years at least) + anomaly (3 years at least): ``site_mean``, ``seasonal``, ``anomaly``.
     """
-    predictions = predictions.astype(dict.fromkeys(LABELS, "category"))  # a simulator has millions
+    predictions = predictions.astype(dict.fromkeys(LABELS, "category"))
     finite = predictions[np.isfinite(predictions["predicted"])]
     _log_missing(predictions)
     parts = [_rows_of_seeds(frame, dict(zip(GROUP, key, strict=True)))
