@@ -67,8 +67,9 @@ def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads
         return path
     data = read_places(pretraining.places, pretraining.prior_flux, kind=pretraining.kind)
     train = pretraining.options["train"] | pretraining.options["pretrain"]
-    share = train["validation_share"]
-    is_held_out = draw_held_out_places(data, share=share, seed=pretraining.seed)
+    is_held_out = draw_held_out_places(
+        data, pretraining.places, share=train["validation_share"], seed=pretraining.seed
+    )
     member = fit_named(
         pretraining.kind,
         data,

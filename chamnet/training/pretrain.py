@@ -50,7 +50,7 @@ def pretrain(
     """
     data = open_place_data(places, prior)
     options = TrainConfig.model_validate(train)
-    validation = draw_held_out_places(data, share=options.validation_share, seed=seed)
+    validation = draw_held_out_places(data, places, share=options.validation_share, seed=seed)
     member = fit_member(
         data,
         Normalization.fit(data.select_places(~validation)),
@@ -67,12 +67,15 @@ def pretrain(
     logger.info("pretrain %s: done, %d places", data.target, data.n_places)
 
 
-def draw_held_out_places(data: PlaceData, *, share: float, seed: int) -> np.ndarray:
+def draw_held_out_places(
+    data: PlaceData, places: str | os.PathLike, *, share: float, seed: int
+) -> np.ndarray:
     """Simulated places that stop the pretraining, whole clusters of them, (P,) of bool.
 
     Parameters
     ----------
     data : simulated places
+    places : their manifest, which an error names
     share : of the clusters
     seed : of the draw
 
@@ -84,7 +87,5 @@ def draw_held_out_places(data: PlaceData, *, share: float, seed: int) -> np.ndar
     everywhere = np.ones(data.n_places, dtype=bool)
     is_held_out = hold_out_clusters(data.cluster, among=everywhere, share=share, seed=seed)
     if not is_held_out.any():
-        raise InputError(
-            f"{data.target}: one cluster of simulated places, expected at least 2 to hold one out"
-        )
+        raise InputError(f"{places}: one cluster of places, expected at least 2 to hold one out")
     return is_held_out

@@ -51,7 +51,7 @@ def test_what_was_pretrained_for_other_drivers_or_another_target_is_refused(tmp_
 
 def test_places_of_one_cluster_cannot_be_pretrained_on(tmp_path, monkeypatch):
     lonely = SIMULATED.select_places(np.array([0]))
-    with pytest.raises(InputError, match="emission: one cluster of simulated places"):
+    with pytest.raises(InputError, match=r"places\.json: one cluster of places"):
         run_stage(tmp_path, monkeypatch, data=lonely)
 
 
