@@ -100,7 +100,7 @@ class Setting:
         write_store(nothing, self.folder / "nothing.zarr", digest=f"{time.time_ns()}")
         inputs, members, batcher = self.inputs()
         if batcher.device.type == "cuda":
-            _load_libraries(inputs, members)
+            _load_libraries(inputs, members, batcher)
         self.forget()
 
     def inputs(self) -> tuple[Any, dict, Any]:
@@ -144,16 +144,16 @@ class Setting:
         return inputs, members, batcher
 
 
-def _load_libraries(inputs: Any, members: dict) -> None:
+def _load_libraries(inputs: Any, members: dict, batcher: Any) -> None:
+    """Embed and predict one shard: CUDA loads a kernel when it is first run, for each size anew."""
     import torch
 
-    drivers, attributes, context, _ = inputs.read(inputs.drivers.shards[0])
-    weather = np.stack(drivers, -1)
-    arrays = (weather, attributes, context.embeddings[0], context.seasons[0], context.mask)
-    rows = [torch.from_numpy(array[:8]).cuda() for array in arrays]
-    for member in members.values():
-        member.encode_year(rows[0])
-        member.predict(*rows)
+    from chamnet.inference.embed import ContextFunction
+    from chamnet.inference.ensemble import predict_cells
+
+    data = inputs.read(inputs.drivers.shards[0])
+    batcher.map(ContextFunction(tuple(members.values())), *data[0])
+    predict_cells(inputs, data, members, batcher, daily=False)
     torch.cuda.synchronize()
 
 

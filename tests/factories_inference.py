@@ -9,7 +9,7 @@ import xarray as xr
 
 from chamnet.config import ModelConfig
 from chamnet.data.normalization import Normalization
-from chamnet.data.store import StoreWriter, write_store
+from chamnet.data.store import StoreWriter, open_store, write_store
 from chamnet.inference.embed import embed_year
 from chamnet.inference.predict import predict_year
 from chamnet.model.checkpoint import save_member
@@ -135,6 +135,17 @@ class World:
         if change is not None:
             change(data)
         store = self.folder / "drivers" / f"{year}.zarr"
+        return write_drivers(data, store, cells_per_shard=shard, cells_per_chunk=chunk)
+
+    def write_prior(
+        self, year, flux, *, name="prior_flux", folder="prior", shard=4, chunk=2
+    ) -> Path:
+        """Prior flux (cell, time) of a year whose drivers were written, kg m-2 s-1."""
+        drivers = open_store(self.folder / "drivers" / f"{year}.json")
+        data = xr.Dataset(
+            {name: (("cell", "time"), flux)}, coords=drivers.coords, attrs=drivers.attrs
+        )
+        store = self.folder / folder / f"{year}.zarr"
         return write_drivers(data, store, cells_per_shard=shard, cells_per_chunk=chunk)
 
     def context(self, year) -> Path:

@@ -71,6 +71,22 @@ def test_embeddings_are_those_of_a_cpu(world, tmp_path):
         assert error_of(on_gpu[name].astype(float), expected[name].astype(float)) < 2e-3
 
 
+def test_fluxes_and_embeddings_from_a_prior_flux_are_those_of_a_cpu(tmp_path):
+    world = make_world(tmp_path, n_cells=N_CELLS, n_hidden=48, modes=("prior",))
+    world.write_drivers(2012, shard=SHARD, chunk=SHARD)
+    flux = np.random.default_rng(0).exponential(2e-9, size=(N_CELLS, 366)).astype("f4")
+    flux[3] = np.nan  # none is known
+    told = {"prior": world.write_prior(2012, flux, shard=SHARD, chunk=SHARD)}
+    fluxes, contexts = [], []
+    for device in ("cpu", "cuda"):
+        world.embed(2012, digest=device, device=device, cells_per_batch=SHARD, **told)
+        contexts.append(open_store(world.context(2012))["embedding"].load().astype(float))
+        fluxes.append(flux_of(world, tmp_path / device, device=device, mode="prior", **told))
+    assert np.isfinite(fluxes[1]).all()
+    assert error_of(fluxes[1], fluxes[0]) < LARGEST_ERROR
+    assert error_of(contexts[1], contexts[0]) < 2e-3
+
+
 def test_a_year_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
     world, tmp_path, monkeypatch
 ):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from factories_inference import make_member, make_world, write_drivers
+from factories_inference import make_member, make_world
 
 from chamnet.data.context import context_folder
 from chamnet.data.store import manifest_path, open_store
@@ -135,17 +135,11 @@ def test_a_cluster_of_two_processes_embeds_the_same(world):
 def told(tmp_path):
     """A world whose cells have a prior flux, one of them none, and networks that read it."""
     world = make_world(tmp_path, n_cells=10, modes=("prior",))
-    drivers = open_store(world.write_drivers(2011, shard=4))
+    world.write_drivers(2011, shard=4)
     flux = np.full((10, 365), 1e-9, "f4") * np.arange(1, 11, dtype="f4")[:, None]
     flux[3] = np.nan
-    write_prior(world, drivers, prior_flux=(("cell", "time"), flux))
+    world.write_prior(2011, flux)
     return world
-
-
-def write_prior(world, drivers, *, folder="prior", **variables):
-    store = xr.Dataset(variables, coords=drivers.coords, attrs=drivers.attrs)
-    path = world.folder / folder / "2011.zarr"
-    return write_drivers(store, path, cells_per_shard=4, cells_per_chunk=2)
 
 
 def test_cells_are_embedded_with_their_prior_flux_and_one_without_as_nothing_measured(told):
@@ -184,8 +178,7 @@ def test_a_prior_flux_that_is_missing_or_not_asked_for_is_refused(told):
 
 
 def test_a_store_of_something_else_is_no_prior_flux(told):
-    drivers = open_store(told.folder / "drivers" / "2011.json")
-    manifest = write_prior(told, drivers, folder="other", wind=drivers["air_temperature"])
+    manifest = told.write_prior(2011, np.zeros((10, 365), "f4"), name="wind", folder="other")
     with pytest.raises(StoreError, match=r"2011\.json: no prior_flux; it has \['wind'\]"):
         told.embed(2011, prior=manifest)
 
