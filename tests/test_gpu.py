@@ -11,7 +11,7 @@ from factories_model import make_model_config, make_network, make_place_data, ma
 from chamnet.data.normalization import Normalization
 from chamnet.data.store import open_store
 from chamnet.evaluation.learned import NETWORKS, fit_baseline
-from chamnet.inference import predict
+from chamnet.inference import batches, predict
 from chamnet.inference.batches import Batcher
 from chamnet.inference.embed import ContextFunction
 from chamnet.inference.ensemble import FluxFunction
@@ -107,7 +107,8 @@ def test_a_year_that_was_stopped_ends_with_the_bits_of_one_that_was_not(
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")
 
 
-def test_memory_that_runs_out_halves_the_batch(world, tmp_path):
+def test_memory_that_runs_out_halves_the_batch(world, tmp_path, monkeypatch):
+    monkeypatch.setitem(batches.N_SHARDS, "cuda", 1)  # each thread has a workspace of its own
     expected = flux_of(world, tmp_path / "enough")
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
@@ -141,6 +142,7 @@ def test_a_graph_gives_the_bits_of_its_kernels_started_one_by_one(world, has_res
     device, graphs = str(choose_device("cuda")), Graphs()
     members = tuple(load_member(path, device=device) for path in world.checkpoints)
     about = {"calendar": "standard", "mean_factor": None, "has_response": has_response}
+    about |= {"has_prior": False}
     predict_batch = FluxFunction(members, year=2012, daily=True, **about)
     for seed in range(3):  # recorded with the first
         drivers = make_rows(seed=seed)
