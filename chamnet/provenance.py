@@ -1,6 +1,7 @@
 """What a result was made from: digests of code, inputs and options, and versions."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -8,7 +9,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,11 +185,23 @@ def write_json(path: str | os.PathLike, values: Any) -> None:
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write text so that the file is there in whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Where to write a file: it takes its place at the end of the block, unless that raises.
+
+    Parameters
+    ----------
+    path : of the file, in a folder that is made where there is none
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text)
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from chamnet.provenance import (
     environment,
     hide_credentials,
     read_json,
+    whole_file,
     write_json,
 )
 
@@ -111,6 +112,18 @@ def test_json_is_there_in_whole_or_not_at_all(tmp_path):
         write_json(path, circular)
     assert read_json(path) == {"a": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"]
+
+
+def test_a_file_whose_writing_fails_stays_as_it_was(tmp_path):
+    path = tmp_path / "new" / "x.txt"
+    with whole_file(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    with pytest.raises(OSError, match="disk"), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise OSError("disk is full")
+    assert path.read_text() == "first"
+    assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
 
 
 def test_the_environment_names_the_versions_results_depend_on():

@@ -7,7 +7,6 @@ A draw takes one member, one field and every extent, so extents share the field.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from chamnet.budget.references import SCOPE, check_references, find_reference
 from chamnet.budget.regions import Regions, open_regions
 from chamnet.budget.weights import Cells, read_applicability
 from chamnet.errors import InputError
-from chamnet.provenance import read_json, write_text
+from chamnet.provenance import read_json, whole_file, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -235,13 +234,8 @@ def _write_netcdf(
         "comment": " ".join(f"{total.target}: {SCOPE[total.target]}." for total in totals),
         **facts,
     }
-    temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole_file(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _dataset(totals: Totals, regions: Regions) -> xr.Dataset:

@@ -107,10 +107,6 @@ class Normalization:
         order = self._order(names, self.driver_names, "drivers")
         return (drivers[..., order] - self._array("driver_mean")) / self._array("driver_spread")
 
-    def restore_drivers(self, normalized: np.ndarray) -> np.ndarray:
-        """Drivers in their units again, (..., D)."""
-        return normalized * self._array("driver_spread") + self._array("driver_mean")
-
     def normalize_attributes(self, attributes: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Attributes of about zero mean and unit spread; 0 where unknown or dropped.
 

@@ -78,10 +78,6 @@ class Applicability:
             index[is_known] = distance / self.mean_distance
         return index
 
-    def is_inside(self, features: np.ndarray) -> np.ndarray:
-        """Whether cells are inside the area of applicability, (cell,) bool."""
-        return self.index(features) <= self.threshold
-
 
 def fit_applicability(
     features: np.ndarray, clusters: np.ndarray, *, names: Sequence[str] = ()

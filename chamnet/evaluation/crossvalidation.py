@@ -31,6 +31,7 @@ from chamnet.evaluation.skill_figures import (
     plot_series,
 )
 from chamnet.model.member import PRIOR
+from chamnet.provenance import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -328,9 +329,8 @@ class _Progress:
 def _write_predictions(predictions: pd.DataFrame, folder: Path) -> None:
     for (protocol, model), part in predictions.groupby(["protocol", "model"]):
         name = f"{protocol}_{model}".replace(":", "_")
-        temporary = folder / f".{name}.{os.getpid()}.tmp"
-        part.reset_index(drop=True).to_parquet(temporary, index=False)
-        os.replace(temporary, folder / f"{name}.parquet")
+        with whole_file(folder / f"{name}.parquet") as temporary:
+            part.reset_index(drop=True).to_parquet(temporary, index=False)
 
 
 def _plot_all(

@@ -45,7 +45,13 @@ from chamnet.model.baselines.last_year import LastYear
 from chamnet.model.baselines.process_model import ProcessModel
 from chamnet.model.checkpoint import Member
 from chamnet.model.member import PRIOR, Start
-from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
+from chamnet.provenance import (
+    digest_of_code,
+    digest_of_file,
+    digest_of_values,
+    read_json,
+    whole_file,
+)
 from chamnet.training.doubt import fit_doubt_factor
 from chamnet.training.restoration import fit_mean_factor
 
@@ -201,12 +207,10 @@ def run_fit(fit: Fit, folder: str | os.PathLike, threads: int) -> Path:
     table = pd.concat(tables, ignore_index=True).assign(
         target=fit.target, protocol=fit.protocol, seed=fit.seed, fold=fit.fold
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     of_model = {context: flux for (model, context), flux in fluxes.items() if model == fit.model}
     _write_daily(path.with_suffix(".npz"), of_model, scored)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        table.to_parquet(temporary, index=False)
     return path
 
 
@@ -216,9 +220,8 @@ def _write_daily(path: Path, fluxes: Mapping[str, np.ndarray], scored: PlaceData
     pairs = pairs.drop_duplicates().to_numpy().reshape(-1, 2)
     year_index = np.searchsorted(scored.years, pairs[:, 1])
     daily = {c: flux[pairs[:, 0], year_index].astype(np.float32) for c, flux in fluxes.items()}
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    np.savez(temporary, place=scored.place[pairs[:, 0]], year=pairs[:, 1], **daily)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, place=scored.place[pairs[:, 0]], year=pairs[:, 1], **daily)
 
 
 def predict_held_out(

@@ -25,7 +25,7 @@ from chamnet.evaluation.intervals import Intervals
 from chamnet.evaluation.score import load_members
 from chamnet.inference.places import predict_places
 from chamnet.model.checkpoint import Member
-from chamnet.provenance import write_text
+from chamnet.provenance import whole_file, write_text
 from chamnet.training.restoration import fit_mean_factor
 from chamnet.units import kg_m2_s_to_nmol_m2_s
 
@@ -252,7 +252,5 @@ def _plot_place(table: pd.DataFrame, path: Path, *, title: str) -> None:
     axes.plot(date, table["measured_nmol_m2_s"], ".", color="0.3", markersize=2, label="measured")
     axes.set(title=title, ylabel="CH$_4$ flux (nmol m$^{-2}$ s$^{-1}$)")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    FigureCanvasAgg(figure).print_png(str(temporary))
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))

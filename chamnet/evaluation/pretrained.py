@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from chamnet.data.normalization import Normalization
 from chamnet.evaluation import learned
 from chamnet.evaluation.learned import NETWORKS, fit_named, read_places, read_settings
+from chamnet.model.checkpoint import read_tensors, write_tensors
 from chamnet.model.member import PRIOR, Start
 from chamnet.provenance import digest_of_code, digest_of_file, digest_of_values, read_json
 from chamnet.training.pretrain import draw_held_out_places
@@ -81,17 +80,14 @@ def run_pretraining(pretraining: Pretraining, folder: str | os.PathLike, threads
         threads=threads,
         name=f"{pretraining.kind} pretrained, seed {pretraining.seed}",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     weights, scaling = member.start
-    torch.save({"weights": weights, "normalization": scaling.to_dict()}, temporary)
-    os.replace(temporary, path)
+    write_tensors({"weights": weights, "normalization": scaling.to_dict()}, path)
     return path
 
 
 def read_pretrained(pretraining: Pretraining, folder: str | os.PathLike) -> Start:
     """What was kept of the network."""
-    kept = torch.load(path_of(pretraining, folder), weights_only=True)
+    kept = read_tensors(path_of(pretraining, folder))
     return Start(kept["weights"], Normalization.from_dict(kept["normalization"]))
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from chamnet.data.windows import PlaceData, build_response
 from chamnet.metrics import r2
+from chamnet.provenance import whole_file
 from chamnet.units import kg_m2_s_to_nmol_m2_s
 
 logger = logging.getLogger(__name__)
@@ -212,7 +213,5 @@ def _safe(name: str) -> str:
 
 
 def _write_png(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    FigureCanvasAgg(figure).print_png(str(temporary))
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))

@@ -13,6 +13,7 @@ import torch
 
 from chamnet.errors import CheckpointError
 from chamnet.model.member import FORMAT, Member
+from chamnet.provenance import whole_file
 
 __all__ = ["Member", "load_member", "read_tensors", "save_member", "write_tensors"]
 
@@ -24,16 +25,10 @@ def save_member(member: Member, path: str | os.PathLike) -> None:
 
 def write_tensors(values: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write tensors and plain values so that the file is there in whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        buffer = io.BytesIO()  # a file's name would go into the bytes
-        torch.save(dict(values), buffer)
+    buffer = io.BytesIO()  # a file's name would go into the bytes
+    torch.save(dict(values), buffer)
+    with whole_file(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_tensors(path: str | os.PathLike, *, device: str = "cpu") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from chamnet.data.store import open_store
 from chamnet.errors import InputError
+from chamnet.provenance import whole_file
 
 KEPT_ENCODING = ("units", "calendar", "dtype", "bounds", "grid_mapping", "cell_measures")
 SHARED = ("standard_name", "units", "long_name")  # of a coordinate and its bounds
@@ -83,8 +84,6 @@ def write_netcdf(data: xr.Dataset, path: Path) -> Path:
     data = data.copy()
     _describe_bounds(data)
     data.attrs["date_created"] = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
     encoding: dict[str, dict[str, Any]] = {}
     for name in data.variables:
         if "flag_values" in data[name].attrs:  # JSON gives them back in double precision
@@ -98,9 +97,6 @@ def write_netcdf(data: xr.Dataset, path: Path) -> Path:
             encoding[str(name)] = kept | PACKED
     for name in ("time", "time_bnds"):
         encoding[name] |= {"units": TIME_UNITS, "calendar": "standard", "dtype": "int64"}
-    try:
+    with whole_file(path) as temporary:
         data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -16,7 +16,7 @@ import xarray as xr
 
 from chamnet.data.store import open_store
 from chamnet.errors import InputError
-from chamnet.provenance import digest_of_file, write_json, write_text
+from chamnet.provenance import digest_of_file, whole_file, write_json, write_text
 from chamnet.report.export import export_netcdf, write_netcdf
 from chamnet.timeaxis import N_MONTHS
 
@@ -102,16 +102,13 @@ def write_cog(layer: xr.DataArray, path: Path) -> None:
     shape = {"height": values.shape[0], "width": values.shape[1], "count": 1}
     place = {"crs": "EPSG:4326", "transform": rasterio.Affine(step, 0, -180, 0, -step, 90)}
     kind = {"driver": "COG", "dtype": "float32", "nodata": np.nan, "compress": "DEFLATE"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tif")
-    try:
-        with rasterio.open(temporary, "w", **kind, **shape, **place) as file:
-            file.write(values, 1)
-            file.units = (layer.attrs["units"],)
-            file.descriptions = (layer.attrs["long_name"],)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole_file(path) as temporary,
+        rasterio.open(temporary, "w", **kind, **shape, **place) as file,
+    ):
+        file.write(values, 1)
+        file.units = (layer.attrs["units"],)
+        file.descriptions = (layer.attrs["long_name"],)
 
 
 def _read_raster(path: Path) -> np.ndarray:

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from chamnet.provenance import whole_file
+
 COLUMN_IN, PAGE_IN = 3.5, 7.2  # widths of a journal's column and page
 COLORS = {"emission": "#c1520a", "consumption": "#1768ac"}  # dark orange, blue
 LABELS = {"emission": "Wetland emission", "consumption": "Soil consumption"}
@@ -60,15 +62,10 @@ def write_figure(figure: Figure, out: str | os.PathLike, *, synthetic: bool) -> 
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not for every file
     paths = [Path(out).with_suffix(ending) for ending in (".png", ".pdf")]
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
     for path in paths:
         dates = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-        try:
-            figure.savefig(temporary, dpi=200, metadata=dates)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=dates)
     return paths
 
 

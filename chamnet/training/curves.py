@@ -1,11 +1,12 @@
 """The picture of a training."""
 
 import os
-from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+
+from chamnet.provenance import whole_file
 
 PNG_WITHOUT_DATE = {"Software": f"matplotlib {mpl.__version__}"}
 
@@ -29,9 +30,5 @@ def plot_learning_curve(curve: pd.DataFrame, out: str | os.PathLike, *, title: s
         axes.axvline(best["step"], color="gray", linestyle=":", label="weights kept")
     axes.set(xlabel="step", ylabel="loss", title=title, yscale="log")
     axes.legend(frameon=False)
-    temporary = Path(out).with_name(f".{Path(out).name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(out) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata=PNG_WITHOUT_DATE)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)

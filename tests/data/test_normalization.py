@@ -17,14 +17,6 @@ def test_normalized_drivers_have_no_mean_and_unit_spread():
     np.testing.assert_allclose(np.nanstd(normalized, axis=(0, 1, 2)), 1, atol=1e-3)
 
 
-def test_drivers_there_and_back():
-    data = make_place_data()
-    normalization = Normalization.fit(data)
-    normalized = normalization.normalize_drivers(data.drivers, data.driver_names)
-    restored = normalization.restore_drivers(normalized)
-    np.testing.assert_allclose(restored[..., 0], data.drivers[..., 0], rtol=1e-6)
-
-
 def test_drivers_in_another_order_are_put_in_order():
     data = make_place_data()
     normalization = Normalization.fit(data)

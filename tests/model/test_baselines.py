@@ -37,7 +37,7 @@ def split_last_year(data):
 def test_a_baseline_has_skill_in_an_unseen_year(name):
     data, _ = make_place_data()
     train, test = split_last_year(data)
-    flux = SMALL[name]().fit(train, seed=0).predict(test)
+    flux = SMALL[name]().fit(train).predict(test)
     assert flux.shape == data.drivers.shape[:3]
     assert metrics.r2(test.windows["flux"], build_window_means(flux, test)) > 0.3
 
@@ -46,34 +46,33 @@ def test_a_baseline_has_skill_in_an_unseen_year(name):
 def test_a_baseline_does_not_look_at_the_windows_it_predicts(name):
     data, _ = make_place_data()
     train, test = split_last_year(data)
-    baseline = SMALL[name]().fit(train, seed=0)
+    baseline = SMALL[name]().fit(train)
     changed = test.windows.assign(flux=test.windows["flux"] * 7)
     other = dataclasses.replace(test, windows=changed)
     np.testing.assert_array_equal(baseline.predict(test), baseline.predict(other))
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_a_baseline_repeats_from_its_seed(name):
+def test_a_baseline_repeats_its_bits(name):
     train, test = split_last_year(make_place_data()[0])
-    one, two = (SMALL[name]().fit(train, seed=4).predict(test) for _ in range(2))
+    one, two = (SMALL[name]().fit(train).predict(test) for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", ["class_month", "forest"])
 def test_monthly_means_of_an_unknown_year_train_too(name):
     data, _ = make_place_data(windows="monthly", share_measured=0.8, noise=0.0)
-    predicted = SMALL[name]().fit(data, seed=0).predict(data)
+    predicted = SMALL[name]().fit(data).predict(data)
     scored = build_window_means(predicted, data)
     assert metrics.r2(data.windows["flux"], scored) > 0.5
 
 
-@pytest.mark.parametrize("name", sorted(SMALL))
-def test_validation_windows_are_learned_from(name):
+def test_a_forest_learns_from_simulated_windows_too():
     data, _ = make_place_data()
     is_early = (data.windows["year"] == 2011).to_numpy()
     parts = data.with_windows(is_early), data.with_windows(~is_early)
-    both = SMALL[name]().fit(*parts, seed=0).predict(data)
-    assert np.nanstd(both - SMALL[name]().fit(parts[0], seed=0).predict(data)) > 0
+    both = SMALL["forest"]().fit(*parts).predict(data)
+    assert np.nanstd(both - SMALL["forest"]().fit(parts[0]).predict(data)) > 0
 
 
 def test_climatology_of_a_repeated_season_is_that_season():

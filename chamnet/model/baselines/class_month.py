@@ -20,16 +20,9 @@ class ClassMonth:
         self._table = pd.DataFrame()
         self._all = pd.Series(dtype=float)
 
-    def fit(self, train: PlaceData, validation: PlaceData | None = None, *, seed: int = 0) -> Self:
-        """Learn from measured windows, each in the month of its middle.
-
-        Parameters
-        ----------
-        train, validation : places and windows; both are learned from
-        seed : unused, nothing is drawn
-        """
-        parts = [_monthly_means(data) for data in (train, validation) if data is not None]
-        of_place = pd.concat(parts).groupby(["class", "place", "month"])["flux"].mean()
+    def fit(self, train: PlaceData) -> Self:
+        """Learn from measured windows, each in the month of its middle."""
+        of_place = _monthly_means(train).groupby(["class", "place", "month"])["flux"].mean()
         self._table = of_place.groupby(["class", "month"]).mean().unstack("month")
         monthly = of_place.groupby("month").mean()
         self._all = monthly.reindex(range(N_MONTHS)).fillna(of_place.mean())

@@ -29,19 +29,9 @@ class Climatology:
     smoothing_days: float | None = None
     curves: dict[str, np.ndarray] = dataclasses.field(default_factory=dict, init=False)
 
-    def fit(self, train: PlaceData, validation: PlaceData | None = None, *, seed: int = 0) -> Self:
-        """Learn from measured windows of a known year, up to a month long.
-
-        Parameters
-        ----------
-        train : places and the windows to learn from
-        validation : its windows are learned from too: nothing is stopped by them
-        seed : unused, nothing is drawn
-        """
-        response = _response(train)
-        if validation is not None:
-            response = np.where(np.isfinite(response), response, _response(validation))
-        days = _align_days(response, train.n_steps)
+    def fit(self, train: PlaceData) -> Self:
+        """Learn from measured windows of a known year, up to a month long."""
+        days = _align_days(_response(train), train.n_steps)
         smoothing = self.smoothing_days or _best_smoothing(days)
         curves = smooth_days(days, smoothing)
         is_known = np.isfinite(curves).all(axis=1)

@@ -20,12 +20,9 @@ class LastYear:
         self._years = np.empty(0)
         self._place = np.empty(0)
 
-    def fit(self, train: PlaceData, validation: PlaceData | None = None, *, seed: int = 0) -> Self:
-        """Keep the measured days, those of validation too; nothing is drawn by the seed."""
+    def fit(self, train: PlaceData) -> Self:
+        """Keep the measured days."""
         self._response = _filled_days(train)
-        if validation is not None:
-            other = _filled_days(validation)
-            self._response = np.where(np.isfinite(self._response), self._response, other)
         self._years, self._place = train.years, train.place
         return self
 
