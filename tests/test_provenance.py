@@ -119,9 +119,13 @@ def test_a_file_whose_writing_fails_stays_as_it_was(tmp_path):
     with whole_file(path) as temporary:
         temporary.write_text("first")
         assert not path.exists()
-    with pytest.raises(OSError, match="disk"), whole_file(path) as temporary:
+
+    def fail(temporary):
         temporary.write_text("half")
         raise OSError("disk is full")
+
+    with pytest.raises(OSError, match="disk"), whole_file(path) as temporary:
+        fail(temporary)
     assert path.read_text() == "first"
     assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
 

@@ -58,6 +58,7 @@ def r2_of(table):
     return rows.set_index("model")["value"]
 
 
+@pytest.mark.slow
 def test_networks_alone_change_with_what_they_begin_with(manifests, tmp_path):
     with_prior = r2_of(run(manifests, tmp_path / "with"))
     without = r2_of(run(manifests, tmp_path / "without", prior=None))

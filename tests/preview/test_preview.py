@@ -125,6 +125,7 @@ def test_faults_of_different_sources_are_told_together(tmp_path):
     assert not (tmp_path / "table.json").exists()
 
 
+@pytest.mark.slow
 def test_a_tower_outside_the_land_is_told(tmp_path):
     options = write_world(tmp_path)
     sites = pd.read_csv(tmp_path / "sites.csv")
@@ -135,6 +136,7 @@ def test_a_tower_outside_the_land_is_told(tmp_path):
     assert "km from the nearest land cell, expected at most" in shown
 
 
+@pytest.mark.slow
 def test_a_raster_without_a_crs_is_told(tmp_path):
     options = write_world(tmp_path)
     with warnings.catch_warnings():

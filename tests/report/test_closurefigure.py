@@ -58,6 +58,7 @@ def applicability(tmp_path):
     return write_store(data, tmp_path / "emission.zarr", digest="a")
 
 
+@pytest.mark.slow
 def test_the_figure_is_as_wide_as_a_page_and_stamped_as_synthetic(tmp_path, applicability):
     make_cells().drop(columns="dissimilarity").to_csv(tmp_path / "cells.csv", index=False)
     paths = plot_closure(

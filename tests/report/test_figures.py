@@ -127,6 +127,7 @@ def make_out_of_bag(path, *, seed):
     return path
 
 
+@pytest.mark.slow
 def test_what_the_budgets_rest_on_is_drawn_at_a_columns_width(store, tmp_path):
     tables = [make_out_of_bag(tmp_path / f"{seed}.csv", seed=seed) for seed in (0, 1)]
     names = ("hovmoller", "extents", "applicability", "tower_fit")

@@ -255,6 +255,7 @@ def test_land_in_no_region_is_listed(run, tmp_path):
     assert "of the land, in" in words(write(run, tmp_path, regions=run.regions))
 
 
+@pytest.mark.slow
 def test_maps_lose_bits_and_say_so_before_the_page_grows_too_large(monkeypatch):
     monkeypatch.setattr(charts, "MOST_EXACT_VALUES", 100_000)
     rng = np.random.default_rng(0)

@@ -164,6 +164,7 @@ def test_nitrogen_is_an_attribute_that_is_never_drawn():
         build_soils(np.array([[0.3, 800.0]]), names, generator=generator)
 
 
+@pytest.mark.slow
 def test_nitrogen_lowers_the_uptake_of_simulated_places():
     drivers = make_place_drivers(years=(2013,))
     n_places = len(LATITUDE)

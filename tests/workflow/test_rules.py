@@ -77,6 +77,7 @@ def test_the_real_global_run_plans_every_stage_from_its_stand_ins():
         assert stage not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_option_stops_before_any_job():
     done = run_snakemake("--dry-run", "global_budget", "--config", "towers={folder: no/such}")
     assert done.returncode != 0
