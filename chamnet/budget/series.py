@@ -56,20 +56,33 @@ def read_totals(netcdf: str | os.PathLike) -> xr.Dataset:
         return data.load()
 
 
-def interval_of(data: xr.Dataset, values: xr.DataArray, *, target: str, row: int) -> np.ndarray:
+def select_region(data: xr.Dataset, *, target: str, row: int) -> xr.Dataset:
+    """Totals and draws of a target in a region, of the members that the target has.
+
+    Parameters
+    ----------
+    data : ``budget.nc``, whose members are those of any target
+    target : its name
+    row : place of the region
+    """
+    chosen = data.sel(target=target).isel(region=row)
+    return chosen.dropna("member", how="all", subset=["mass_tg"])
+
+
+def interval_of(region: xr.Dataset, values: xr.DataArray) -> np.ndarray:
     """5 and 95 % of draws of a region's values, (2, ...).
 
     Parameters
     ----------
-    data : ``budget.nc``
+    region : as ``select_region`` gives it
     values : (member, extent, ...)
-        Of members; each draw scales its member's by the draw's total over the member's own.
+        Of its members; each draw scales its member's by the draw's total over the member's own.
     """
-    chosen = data.sel(target=target, extent=values["extent"]).isel(region=row)
+    chosen = region.sel(extent=values["extent"])
     annual = chosen["mass_tg"].sum("month").mean("year").transpose("member", "extent").values
     draws = chosen["draw_tg"].transpose("draw", "extent").values
     is_drawn = np.isfinite(draws).all(axis=1)
-    member = chosen["draw_member"].values[is_drawn].astype(int)
+    member = chosen.indexes["member"].get_indexer(chosen["draw_member"].values[is_drawn])
     own = annual[member]
     factor = np.divide(draws[is_drawn], own, out=np.ones_like(own), where=own > 0)
     of_members = values.transpose("member", "extent", ...).values[member]
@@ -88,8 +101,8 @@ def _choices(data: xr.Dataset) -> Iterator[tuple[str, int, str]]:
 def _tables_of(
     data: xr.Dataset, target: str, row: int, extent: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    monthly = data["mass_tg"].sel(target=target).isel(region=row)
-    monthly = monthly if extent == "all" else monthly.sel(extent=[extent])
+    chosen = select_region(data, target=target, row=row)
+    monthly = chosen["mass_tg"] if extent == "all" else chosen["mass_tg"].sel(extent=[extent])
     annual = monthly.sum("month")
     anomaly = annual - annual.mean("year")
     head: dict[str, Any] = {
@@ -98,20 +111,20 @@ def _tables_of(
         "region": str(data["region_name"].values[row]),
         "extent": extent,
     }
-    years = head | {"year": data["year"].values} | _band(data, annual, target=target, row=row)
+    years = head | {"year": data["year"].values} | _band(chosen, annual)
     if data.sizes["year"] >= LEAST_YEARS_OF_ANOMALY:
-        found = _band(data, anomaly, target=target, row=row)
+        found = _band(chosen, anomaly)
     else:
         found = dict.fromkeys(("mean_tg", "q05_tg", "q95_tg"), np.nan)
     years |= {f"anomaly_{name}".replace("mean_", ""): values for name, values in found.items()}
     cycle = monthly.mean("year")
-    months = {"month": np.arange(1, N_MONTHS + 1)} | _band(data, cycle, target=target, row=row)
+    months = {"month": np.arange(1, N_MONTHS + 1)} | _band(chosen, cycle)
     trend = head | fit_trend(annual, data["year"].values)
     return pd.DataFrame(years), pd.DataFrame(head | months), pd.DataFrame([trend])
 
 
-def _band(data: xr.Dataset, values: xr.DataArray, *, target: str, row: int) -> dict[str, Any]:
-    low, high = interval_of(data, values, target=target, row=row)
+def _band(region: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
+    low, high = interval_of(region, values)
     return {"mean_tg": values.mean(["member", "extent"]).values, "q05_tg": low, "q95_tg": high}
 
 

@@ -252,7 +252,11 @@ def _dataset(totals: Totals, regions: Regions) -> xr.Dataset:
                 totals.draws_tg.astype(np.float32),
                 attrs | {"long_name": "CH4 a year, mean over the years, of each draw"},
             ),
-            "draw_member": ("draw", totals.draw_member, {"long_name": "member of the draw"}),
+            "draw_member": (
+                "draw",
+                np.array(totals.members)[totals.draw_member],
+                {"long_name": "name of the member of the draw"},
+            ),
         },
         coords={
             "member": totals.members,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from chamnet.budget.series import interval_of
+from chamnet.budget.series import interval_of, select_region
 from chamnet.constants import SECONDS_PER_DAY
 from chamnet.data.store import open_store
 from chamnet.report.style import read_coastline
@@ -147,10 +147,11 @@ def build_region_data(totals: xr.Dataset) -> dict[str, Any]:
     pairs = zip(totals["region_system"].values, totals["region_name"].values, strict=True)
     for row, (system, region) in enumerate(pairs):
         for target in totals["target"].values:
-            monthly = totals["mass_tg"].sel(target=target).isel(region=row)
+            chosen = select_region(totals, target=target, row=row)
+            monthly = chosen["mass_tg"]
             series[f"{target}|{system}|{region}"] = {
-                "years": _band(totals, monthly.sum("month"), target, row),
-                "months": _band(totals, monthly.mean("year"), target, row),
+                "years": _band(chosen, monthly.sum("month")),
+                "months": _band(chosen, monthly.mean("year")),
                 "extents": {
                     str(extent): _round(monthly.sel(extent=extent).mean(["member", "year"]))
                     for extent in totals["extent"].values
@@ -159,8 +160,8 @@ def build_region_data(totals: xr.Dataset) -> dict[str, Any]:
     return {"years": totals["year"].values.tolist(), "series": series}
 
 
-def _band(data: xr.Dataset, values: xr.DataArray, target: str, row: int) -> list[list[float]]:
-    low, high = interval_of(data, values, target=target, row=row)
+def _band(region: xr.Dataset, values: xr.DataArray) -> list[list[float]]:
+    low, high = interval_of(region, values)
     return [_round(values.mean(["member", "extent"])), _round(low), _round(high)]
 
 

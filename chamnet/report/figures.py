@@ -22,6 +22,7 @@ from chamnet.report.results import (
     interval_of,
     read_budget,
     read_totals,
+    select_region,
     show_region,
 )
 from chamnet.report.style import (
@@ -192,8 +193,9 @@ def _plain_line(label: str, dash: str, *, width: float = 0.8) -> Line2D:
 
 
 def _draw_season(axes: Axes, data: xr.Dataset, *, target: str, row: int) -> None:
-    monthly = data["mass_tg"].sel(target=target).isel(region=row).mean("year")
-    low, high = interval_of(data, monthly, target=target, row=row)
+    region = select_region(data, target=target, row=row)
+    monthly = region["mass_tg"].mean("year")
+    low, high = interval_of(region, monthly)
     month = np.arange(1, 13)
     axes.fill_between(month, low, high, color=COLORS[target], alpha=0.22, linewidth=0)
     for extent, dash in zip(data["extent"].values, DASHES, strict=False):
@@ -243,8 +245,9 @@ def draw_years(
     axes: Axes, data: xr.Dataset, *, target: str, row: int, band: int | None = None, label: str = ""
 ) -> None:
     """Annual budgets of a region with their 90 % band; of a single year a bar."""
-    annual = data["mass_tg"].sel(target=target).isel(region=row).sum("month")
-    low, high = interval_of(data, annual, target=target, row=row)
+    region = select_region(data, target=target, row=row)
+    annual = region["mass_tg"].sum("month")
+    low, high = interval_of(region, annual)
     years, color = data["year"].values, COLORS[target]
     dash, marker = BANDS[band or 0]
     at = years

@@ -7,6 +7,7 @@ import xarray as xr
 
 from chamnet.budget.series import interval_of as interval_of
 from chamnet.budget.series import read_totals as read_totals
+from chamnet.budget.series import select_region as select_region
 
 
 def read_budget(csv: str | os.PathLike) -> pd.DataFrame:

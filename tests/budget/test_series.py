@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from factories_budget import make_run
+from factories_budget import make_run, summarize
 
 from chamnet.budget.series import fit_trend, write_series
+
+KEYS = ["target", "region", "extent"]
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,11 @@ def make_annual(slope, *, n_years=12, noise=0.0):
 
 def test_years_and_seasons_have_the_mean_of_the_budget(tables):
     run, found = tables
-    budget = pd.read_csv(run.csv).set_index(["target", "region", "extent"])["mean_tg"]
-    keys = ["target", "region", "extent"]
+    budget = pd.read_csv(run.csv).set_index(KEYS)["mean_tg"]
     pd.testing.assert_series_equal(
-        found["years"].groupby(keys)["mean_tg"].mean().sort_index(), budget.sort_index(), rtol=1e-6
+        found["years"].groupby(KEYS)["mean_tg"].mean().sort_index(), budget.sort_index(), rtol=1e-6
     )
-    assert found["seasons"].groupby(keys)["mean_tg"].sum()["emission", "globe", "all"] == (
+    assert found["seasons"].groupby(KEYS)["mean_tg"].sum()["emission", "globe", "all"] == (
         pytest.approx(budget["emission", "globe", "all"], rel=1e-6)
     )
 
@@ -41,6 +42,24 @@ def test_anomalies_sum_to_nothing_and_lie_in_their_bands(tables):
     np.testing.assert_allclose(sums, 0, atol=1e-6)
     assert (years["q05_tg"] < years["mean_tg"]).all()
     assert (years["mean_tg"] < years["q95_tg"]).all()
+
+
+@pytest.mark.parametrize("member", ["00", "01", "02"])
+def test_a_member_left_out_of_one_target_is_in_no_series_of_it(tables, tmp_path, member):
+    run, before = tables
+    paths = {name: tmp_path / f"{name}.csv" for name in ("years", "seasons", "trends")}
+    dropped = [{"target": "emission", "member": member, "reason": "its loss diverged"}]
+    summarize(run, csv=tmp_path / "b.csv", netcdf=tmp_path / "b.nc", dropped_members=dropped)
+    write_series(netcdf=tmp_path / "b.nc", **paths)
+    budget = pd.read_csv(tmp_path / "b.csv").set_index(KEYS)["mean_tg"].sort_index()
+    years, seasons = (pd.read_csv(paths[name]) for name in ("years", "seasons"))
+    means = years.groupby(KEYS)["mean_tg"].mean().sort_index()
+    pd.testing.assert_series_equal(means, budget, rtol=1e-6)
+    for table in (years, seasons):
+        assert (table["q05_tg"] < table["mean_tg"]).all()
+        assert (table["mean_tg"] < table["q95_tg"]).all()
+    of_other = seasons["target"] == "consumption"
+    pd.testing.assert_frame_equal(seasons[of_other], before["seasons"][of_other])
 
 
 def test_short_runs_have_no_trend(tables):

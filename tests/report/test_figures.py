@@ -16,7 +16,7 @@ from chamnet.report.figures import (
     plot_series,
 )
 from chamnet.report.mapfigures import classes_of, mean_map
-from chamnet.report.results import interval_of, read_totals, show_region
+from chamnet.report.results import interval_of, read_totals, select_region, show_region
 from chamnet.report.style import (
     COLORS,
     build_figure,
@@ -64,8 +64,9 @@ def test_one_target_and_one_year_can_be_drawn_and_repeat_byte_by_byte(tmp_path):
 
 def test_the_interval_of_annual_totals_holds_their_mean(run):
     with xr.open_dataset(run.netcdf) as data:
-        annual = data["mass_tg"].sel(target="emission").isel(region=0).sum("month")
-        low, high = interval_of(data.load(), annual, target="emission", row=0)
+        region = select_region(data.load(), target="emission", row=0)
+        annual = region["mass_tg"].sum("month")
+        low, high = interval_of(region, annual)
         mean = annual.mean(["member", "extent"]).values
     assert low.shape == (2,)
     assert ((low < mean) & (mean < high)).all()
