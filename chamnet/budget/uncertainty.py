@@ -185,10 +185,11 @@ def _row(
     system, region = regions.system[index], regions.name[index]
     years = annual.mean(axis=(0, 1))
     mean_by_extent = annual.mean(axis=(0, 2))
-    outside = np.average(
-        totals.outside_share[chosen, index],
-        weights=mean_by_extent if mean_by_extent.sum() > 0 else None,
-    )
+    has_mass = mean_by_extent > 0  # the share of nothing is not known
+    outside = np.nan
+    if has_mass.any():
+        share = totals.outside_share[chosen, index]
+        outside = np.average(share[has_mass], weights=mean_by_extent[has_mass])
     return {
         "target": totals.target,
         "region_system": system,

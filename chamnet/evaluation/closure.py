@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from chamnet.budget.draws import keep_members
+from chamnet.budget.uncertainty import reasons_of
 from chamnet.budget.weights import Cells, region_weights
 from chamnet.constants import KG_PER_TG
 from chamnet.data.store import open_store
@@ -64,6 +66,7 @@ def check_closure(
     wetlands: Sequence[str | os.PathLike],
     cells: str | os.PathLike,
     cell_means: str | os.PathLike,
+    dropped_members: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Compare budgets and maps with the truth of the demo world; writes closure.json.
 
@@ -79,6 +82,7 @@ def check_closure(
     cells : manifest of the cells
     cell_means : CSV, a row a target and cell: true and estimated mean flux density over all
         months and extents, weighted by the surface, kg m-2 s-1, and that surface, m2
+    dropped_members : ``target, member, reason`` of networks that budget and maps leave out
 
     Returns
     -------
@@ -96,7 +100,8 @@ def check_closure(
     GridError
         If the truth is on another grid.
     InputError
-        If the budget lacks a target, extent or region that is compared.
+        If the budget lacks a target, extent or region that is compared, or a member that is to
+        be left out is not there.
 
     Notes
     -----
@@ -105,9 +110,11 @@ def check_closure(
     land = Cells.open(cells)
     budget = pd.read_csv(global_budget, na_filter=False, dtype={"extent": str, "region": str})
     world = open_store(truth)
+    dropped = reasons_of(dropped_members)
     rows, maps, tables = [], [], []
     for target, manifests in fluxes.items():
-        compared = _compare_target(target, manifests, wetlands, world, land)
+        left_out = dropped.get(target, {})
+        compared = _compare_target(target, manifests, wetlands, world, land, left_out)
         rows += _budget_rows(target, compared, budget, land)
         maps += compared.map_rows(target)
         tables.append(compared.cell_table(target, land))
@@ -180,6 +187,7 @@ def _compare_target(
     wetlands: Sequence[str | os.PathLike],
     world: xr.Dataset,
     cells: Cells,
+    dropped: Mapping[str, str],
 ) -> _Compared:
     true_kg: Any = 0.0
     sums: Any = 0.0
@@ -189,7 +197,8 @@ def _compare_target(
     for manifest in manifests:
         year = FluxYear.open(manifest, wetlands, target=target, cells=cells)
         true, ceiling = _truth_of_year(world, TRUTHS[target], year.year, cells)
-        estimate = year.flux.mean(axis=0)  # (month, cell)
+        kept = keep_members(year.members, dropped, source=manifest)
+        estimate = year.flux[kept].mean(axis=0)  # (month, cell)
         without |= (~np.isfinite(true) & (year.surface_m2 > 0).any(axis=0)).any(axis=0)
         true_kg = true_kg + year.mass_kg(true) / len(manifests)
         monthly = monthly or [(WeightedSkill(), WeightedSkill()) for _ in year.extents]

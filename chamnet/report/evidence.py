@@ -6,6 +6,7 @@ Each is as wide as a journal's column (3.5 inches), or its page where maps stand
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 
 from chamnet.constants import KG_PER_TG
 from chamnet.data.store import open_store
+from chamnet.data.windows import MEASURED
 from chamnet.report.mapfigures import MG_M2_DAY
 from chamnet.report.style import (
     COLORS,
@@ -46,6 +48,7 @@ def plot_evidence(
     *,
     maps: str | os.PathLike,
     out_of_bag: Mapping[str, Sequence[str | os.PathLike]],
+    mode: str,
     out: Mapping[str, str | os.PathLike],
     synthetic: bool = False,
 ) -> list[Path]:
@@ -55,6 +58,7 @@ def plot_evidence(
     ----------
     maps : manifest of ``maps.zarr``
     out_of_bag : tables ``out_of_bag.csv`` of the members, by target
+    mode : context mode of the predictions that are shown, that of the cells
     out : paths of the PNGs ``hovmoller``, ``extents``, ``applicability`` and ``tower_fit``
     synthetic : whether the figures say so
     """
@@ -62,7 +66,8 @@ def plot_evidence(
     paths = plot_hovmoller(data=data, out=out["hovmoller"], synthetic=synthetic)
     paths += plot_extents(data=data, out=out["extents"], synthetic=synthetic)
     paths += plot_applicability(data=data, out=out["applicability"], synthetic=synthetic)
-    paths += plot_tower_fit(out_of_bag=out_of_bag, out=out["tower_fit"], synthetic=synthetic)
+    told = {"out_of_bag": out_of_bag, "mode": mode}
+    paths += plot_tower_fit(**told, out=out["tower_fit"], synthetic=synthetic)
     logger.info("plot_evidence: %d files written", len(paths))
     return paths
 
@@ -137,7 +142,7 @@ def plot_extents(
     for axes, name in zip(grid, names, strict=True):
         factor = 1e-12 if name == "wetland_fraction" else SECONDS_PER_YEAR / KG_PER_TG
         zonal = (data[name].mean("time") * data["cell_area"]).sum("longitude").compute()
-        for extent, dash in zip(data["extent"].values, DASHES, strict=False):
+        for extent, dash in zip(data["extent"].values, cycle(DASHES), strict=False):
             series = zonal.sel(extent=extent) * factor / step
             axes.plot(series, data["latitude"], dash, color=COLORS["emission"], linewidth=1.4,
                       label=f"{extent}, {float(series.sum()) * step:.3g}")  # fmt: skip
@@ -189,6 +194,7 @@ def plot_applicability(
 def plot_tower_fit(
     *,
     out_of_bag: Mapping[str, Sequence[str | os.PathLike]],
+    mode: str,
     out: str | os.PathLike,
     synthetic: bool = False,
 ) -> list[Path]:
@@ -196,19 +202,25 @@ def plot_tower_fit(
 
     Parameters
     ----------
-    out_of_bag : tables of ``train_member`` by target
-    out, synthetic : as ``plot_evidence``
+    out_of_bag, mode, out, synthetic : as ``plot_evidence``
     """
     figure = build_figure(COLUMN_IN, 3.0 * len(out_of_bag))
     grid = figure.subplots(len(out_of_bag), 1, squeeze=False)[:, 0]
     for axes, (target, paths) in zip(grid, out_of_bag.items(), strict=True):
-        draw_fit(axes, read_out_of_bag(paths), target=target)
+        draw_fit(axes, read_out_of_bag(paths, mode=mode), target=target)
     return write_figure(figure, out, synthetic=synthetic)
 
 
-def read_out_of_bag(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
-    """Windows ``place, observed, predicted`` in nmol m-2 s-1, mean over the members."""
+def read_out_of_bag(paths: Sequence[str | os.PathLike], *, mode: str) -> pd.DataFrame:
+    """Measured windows ``place, observed, predicted`` in nmol m-2 s-1, mean over the members.
+
+    Parameters
+    ----------
+    paths : ``out_of_bag.csv`` of each member
+    mode : context mode of the predictions
+    """
     table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    table = table[(table["mode"] == mode) & (table["quality"] == MEASURED)]
     keys = ["place", "year", "month", "first", "last"]
     table = table.groupby(keys, as_index=False)[["observed", "predicted"]].mean()
     for name in ("observed", "predicted"):

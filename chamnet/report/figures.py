@@ -5,6 +5,7 @@ Every function writes a PNG and a PDF of the same name; units stand on every axi
 
 import logging
 import os
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 SYSTEMS = {"globe": 1, "gcp_bands": 3, "gcp_regions": 18}
 MONTHS = "JFMAMJJASOND"
 MARKERS = "sD^vP*"
-DASHES = ("--", ":", "-.")
+DASHES = ("--", ":", "-.")  # taken again where there are more extents
 BANDS = (("-", "o"), ("--", "s"), (":", "^"))  # line and marker of each latitude band
 REFERENCE = "#b9c0cb"
 
@@ -132,7 +133,7 @@ def _draw_budget(axes: Axes, place: int, rows: pd.DataFrame, *, color: str) -> N
     axes.plot([pooled["q05_tg"], pooled["q95_tg"]], [place] * 2, color=color, linewidth=2.2)
     axes.plot(pooled["mean_tg"], place, "o", color=color, markersize=5.5, zorder=4)
     extents = sorted(set(rows.index) - {"all"})
-    for extent, marker in zip(extents, MARKERS, strict=False):
+    for extent, marker in zip(extents, cycle(MARKERS), strict=False):
         axes.plot(
             rows.loc[extent, "mean_tg"],
             place,
@@ -153,7 +154,7 @@ def _budget_legend(extents: list[str]) -> list:
         Patch(color=REFERENCE, label="GCP 2008-2017, inversions (min-max, mean)"),
         *(
             Line2D([], [], marker=marker, label=f"wetland extent: {extent}", **hollow)
-            for extent, marker in zip(extents, MARKERS, strict=False)
+            for extent, marker in zip(extents, cycle(MARKERS), strict=False)
         ),
     ]
 
@@ -179,7 +180,8 @@ def plot_seasons(
         for axes, row in zip(line, rows, strict=True):
             _draw_season(axes, data, target=target, row=row)
         line[0].set_ylabel(f"{LABELS[target]}\nTg CH$_4$ month$^{{-1}}$", color=COLORS[target])
-    handles = [_plain_line(str(e), d) for e, d in zip(data["extent"].values, DASHES, strict=False)]
+    dashes = zip(data["extent"].values, cycle(DASHES), strict=False)
+    handles = [_plain_line(str(extent), dash) for extent, dash in dashes]
     handles += [_plain_line("all extents", "-", width=1.8), Patch(color=LIGHT, label="90 %")]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7)
     figure.align_ylabels()
@@ -198,7 +200,7 @@ def _draw_season(axes: Axes, data: xr.Dataset, *, target: str, row: int) -> None
     low, high = interval_of(region, monthly)
     month = np.arange(1, 13)
     axes.fill_between(month, low, high, color=COLORS[target], alpha=0.22, linewidth=0)
-    for extent, dash in zip(data["extent"].values, DASHES, strict=False):
+    for extent, dash in zip(data["extent"].values, cycle(DASHES), strict=False):
         line = monthly.sel(extent=extent).mean("member")
         axes.plot(month, line, dash, color=COLORS[target], linewidth=0.8)
     mean = monthly.mean(["member", "extent"])

@@ -24,11 +24,12 @@ logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-6  # of the statistics of a GeoTIFF, relative to the map's own
 SCIENTIFIC = "https://stac-extensions.github.io/scientific/v1.0.0/schema.json"
+SHOWN = ("wetland_ch4_flux", "soil_ch4_consumption_flux", "ch4_net_flux")  # unless others are named
 ILAMB_NAMES = {"ch4_emission": "wetlandCH4", "ch4_consumption": "soilCH4consumption"}
 
 
 def export_maps(
-    *, out: str | os.PathLike, maps: str | os.PathLike, variables: Sequence[str]
+    *, out: str | os.PathLike, maps: str | os.PathLike, variables: Sequence[str] | None = None
 ) -> None:
     """Write all exports beside ``out``, which names them with their digests.
 
@@ -37,6 +38,7 @@ def export_maps(
     out : ``exports.json``; the files lie in its folder
     maps : manifest of ``maps.zarr``
     variables : those that are written as GeoTIFFs, one a month (and map of extent)
+        None takes those there are of ``SHOWN``.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def export_maps(
         If a variable is not there or does not change in time, or a GeoTIFF is not its map.
     """
     data, folder = open_store(maps, chunks={}), Path(out).parent
+    variables = _choose_variables(data, variables)
     years = sorted({int(year) for year in data["time"].dt.year.values})
     files = []
     for done, year in enumerate(years, start=1):
@@ -59,14 +62,22 @@ def export_maps(
     write_json(out, {"n_files": len(files), "files": digests})
 
 
+def _choose_variables(data: xr.Dataset, wanted: Sequence[str] | None) -> list[str]:
+    """Monthly maps that are wanted, checked before anything is written."""
+    known = sorted(str(n) for n in data if "time" in data[n].dims)
+    if wanted is None:
+        return [name for name in SHOWN if name in known]
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"exports.variables: no monthly map {name!r}, there are {known}")
+    return list(wanted)
+
+
 def _export_cogs(
     data: xr.Dataset, variables: Sequence[str], folder: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Write a GeoTIFF a month; its name and the statistics of map and file."""
     for name in variables:
-        if name not in data or "time" not in data[name].dims:
-            known = sorted(str(n) for n in data if "time" in data[n].dims)
-            raise InputError(f"exports.variables: no monthly map {name!r}, there are {known}")
         for extent in data["extent"].values if "extent" in data[name].dims else [None]:
             layers = data[name] if extent is None else data[name].sel(extent=extent)
             for start in range(0, layers.sizes["time"], N_MONTHS):
@@ -168,7 +179,7 @@ def write_stac_item(
 ) -> Path:
     """Write ``stac_item.json``: where and when the maps are, and an asset for each file."""
     attrs = data.attrs
-    days = data["time"].dt.strftime("%Y-%m-%dT00:00:00Z").values
+    first, last = data["time_bnds"].values[[0, -1], [0, 1]].astype("datetime64[s]")
     ring = [[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]
     assets: dict[str, Any] = {
         "maps": {
@@ -192,8 +203,8 @@ def write_stac_item(
         "bbox": [-180, -90, 180, 90],
         "properties": {
             "datetime": None,
-            "start_datetime": str(days[0]),
-            "end_datetime": attrs["time_coverage_end"],
+            "start_datetime": f"{first}Z",
+            "end_datetime": f"{last}Z",
             "title": attrs["title"],
             "description": attrs["summary"],
             "license": attrs["license"].partition(" for the maps")[0],

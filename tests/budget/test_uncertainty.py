@@ -8,7 +8,7 @@ from factories_budget import make_run, summarize
 from chamnet.budget.biasfield import draw_bias_fields
 from chamnet.budget.draws import Masses, Spread, draw_totals
 from chamnet.budget.regions import Regions
-from chamnet.budget.uncertainty import warn_of_outliers
+from chamnet.budget.uncertainty import summary_rows, warn_of_outliers
 from chamnet.budget.weights import Cells
 from chamnet.constants import EARTH_RADIUS_M
 from chamnet.data.store import open_store, write_store
@@ -199,6 +199,15 @@ def test_share_from_outside_the_area_of_applicability(run, tmp_path):
     expected = rows.loc["60N-90N", "mean_tg"] / rows.loc["globe", "mean_tg"]
     assert rows.loc["globe", "outside_share"] == pytest.approx(expected, rel=1e-4)
     assert table[table["target"] == "consumption"]["outside_share"].isna().all()
+
+
+def test_an_extent_without_surface_does_not_hide_what_lies_outside_in_the_others():
+    masses = np.full((3, 2, 20), 1e9)
+    masses[:, 0] = 0.0
+    totals = draw(masses, spread=Spread(0.1), applicability=np.arange(20) % 5 > 0)
+    pooled, none, some = summary_rows(totals, make_masses(masses)[2])[:3]
+    assert np.isnan(none["outside_share"])
+    assert pooled["outside_share"] == some["outside_share"] == pytest.approx(0.2, abs=0.1)
 
 
 def test_too_few_draws_are_refused(run, tmp_path):

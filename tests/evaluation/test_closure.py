@@ -53,6 +53,17 @@ def test_a_flux_a_tenth_too_large_is_an_error_of_a_tenth(tmp_path):
     assert all(row["r2"] < 1 for row in values["maps"])
 
 
+def test_maps_are_compared_without_the_members_that_are_left_out(tmp_path):
+    kept = run(make_world(tmp_path / "one", members=("00",)), tmp_path / "one")["maps"]
+    world = make_world(tmp_path / "two", change=lambda flux: np.stack([flux[0], 4 * flux[1]]))
+    dropped = [
+        {"target": target, "member": "01", "reason": "its loss diverged"}
+        for target in ("emission", "consumption")
+    ]
+    assert run(world, tmp_path / "two", dropped_members=dropped)["maps"] == kept
+    assert run(world, tmp_path / "two")["maps"] != kept
+
+
 def test_the_truth_is_taken_under_each_extent(world, tmp_path):
     rows = pd.DataFrame(run(world, tmp_path)["rows"])
     globe = rows[(rows["region_system"] == "globe") & (rows["target"] == "emission")]

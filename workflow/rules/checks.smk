@@ -91,6 +91,7 @@ rule check_closure:
     params:
         truth=truth(),
         fluxes=lambda wildcards, input: by_target(input.fluxes),
+        dropped_members=plain(options.budget.dropped_members),
         code=digest_of_code("chamnet.evaluation.closure"),
     message:
         "Comparing budgets and maps with the truth of the synthetic world"

@@ -70,11 +70,11 @@ rule plot_maps:
 rule plot_evidence:
     input:
         maps="results/{run}/maps.json",
-        out_of_bag=expand(
-            "results/{{run}}/models/{target}/{member}/out_of_bag.csv",
-            target=options.run.targets,
-            member=members(),
-        ),
+        out_of_bag=[
+            f"results/{{run}}/models/{target}/{member}/out_of_bag.csv"
+            for target in options.run.targets
+            for member in kept_members(target)
+        ],
     output:
         hovmoller=report(
             "results/{run}/figures/hovmoller.png",
@@ -111,6 +111,7 @@ rule plot_evidence:
         runtime=30,
     params:
         out_of_bag=lambda wildcards, input: by_model(input.out_of_bag),
+        mode=options.predict.mode,
         synthetic=options.run.synthetic,
         code=digest_of_code("chamnet.report.evidence"),
     message:

@@ -1,3 +1,9 @@
+def kept_members(target):
+    """Names of a target's networks but those that its budget leaves out."""
+    dropped = {row.member for row in options.budget.dropped_members if row.target == target}
+    return [member for member in members() if member not in dropped]
+
+
 rule fit_normalization:
     input:
         observations="results/{run}/observations/{target}.json",
@@ -87,9 +93,9 @@ rule train_member:
 
 rule calibrate:
     input:
-        out_of_bag=expand(
+        out_of_bag=lambda wildcards: expand(
             "results/{{run}}/models/{{target}}/{member}/out_of_bag.csv",
-            member=members(),
+            member=kept_members(wildcards.target),
         ),
     output:
         calibration="results/{run}/models/{target}/calibration.json",

@@ -14,4 +14,5 @@ check_closure(
     wetlands=list(snakemake.input.wetlands),
     cells=snakemake.input.cells,
     cell_means=snakemake.output.cell_means,
+    dropped_members=snakemake.params.dropped_members,
 )

@@ -9,6 +9,7 @@ from chamnet.report.evidence import plot_evidence
 plot_evidence(
     maps=snakemake.input.maps,
     out_of_bag=snakemake.params.out_of_bag,
+    mode=snakemake.params.mode,
     out={
         "hovmoller": snakemake.output.hovmoller,
         "extents": snakemake.output.extents,
