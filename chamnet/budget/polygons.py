@@ -1,7 +1,7 @@
 """Region systems of the user: polygons of a GeoJSON, shapefile or GeoPackage.
 
-Land of a cell that the polygons' coastline leaves out goes to the regions that the cell's
-covered part lies in, so that coasts lose no mass; inland cells keep their exact shares.
+Polygons that cover as much of a coast cell as its land have all of its mass, whichever part of
+the cell is land; where they cover less, the rest is in no region, as inland.
 """
 
 import logging
@@ -71,13 +71,13 @@ def _read_table(path: str | os.PathLike) -> "gpd.GeoDataFrame":
 
 
 def _wrap(shape: Any) -> Any:
-    """The shape with what lies beyond 180 E laid on the western half."""
+    """The shape with what lies beyond 180 E or W laid on the other half."""
     import shapely
     from shapely.affinity import translate
 
     parts = [
-        translate(shapely.intersection(shape, shapely.box(180 * k, -90, 180 * k + 360, 90)), -turn)
-        for k, turn in ((-1, 0.0), (1, 360.0))
+        translate(shapely.intersection(shape, shapely.box(turn - 180, -90, turn + 180, 90)), -turn)
+        for turn in (-360, 0, 360)
     ]
     pieces = shapely.get_parts(shapely.get_parts(parts))
     return shapely.union_all(pieces[shapely.get_dimensions(pieces) == 2])

@@ -1,7 +1,7 @@
 """Calibration on out-of-bag clusters: a mean without bias, and intervals that say what is known.
 
-Members never saw these clusters; each cluster counts the same, however long its records. What
-the number of clusters does not support is not given.
+No member trained on these clusters, though some of them said when a member's training stops. Each
+cluster counts the same, however long its records; what their number does not support is not given.
 """
 
 import dataclasses
@@ -196,7 +196,7 @@ def log_bias_spread(months: pd.DataFrame) -> float:
     -------
     scalar
         Robust (interquartile range / 1.349, or the standard deviation where that is smaller),
-        the mean sampling variance of a cluster's own mean taken off, drawn towards a prior.
+        the median sampling variance of a cluster's own mean taken off, drawn towards a prior.
     """
     biases, noises = [], []
     for _, part in months.groupby("cluster"):

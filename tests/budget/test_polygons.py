@@ -38,12 +38,16 @@ def test_two_halves_of_the_globe_part_its_land(tmp_path, cells, ending):
     np.testing.assert_allclose(weights["west"][is_cut], 0.5, rtol=1e-6)
 
 
-def test_coordinates_of_another_system_and_beyond_180_east_are_read(tmp_path, cells):
-    beyond = write(tmp_path / "beyond.geojson", {"pacific": shapely.box(150, -60, 210, 60)})
+@pytest.mark.parametrize("west", [150, -210])
+def test_what_lies_beyond_180_degrees_is_laid_on_the_other_half(tmp_path, cells, west):
+    beyond = write(tmp_path / "x.geojson", {"pacific": shapely.box(west, -60, west + 60, 60)})
     share = polygon_weights(beyond, cells)["pacific"]
     inside = (np.abs(cells.latitude) < 60) & ((cells.longitude > 150) | (cells.longitude < -150))
     assert (share[inside] == 1).all()
     assert share[~inside].max() == 0
+
+
+def test_coordinates_of_another_system_are_read(tmp_path, cells):
     square = gpd.GeoSeries([shapely.box(0, 0, 30, 30)], crs="EPSG:4326").to_crs("EPSG:3857")
     mercator = write(tmp_path / "m.gpkg", {"square": square.iloc[0]}, crs="EPSG:3857")
     found = polygon_weights(mercator, cells)["square"]
