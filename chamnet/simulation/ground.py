@@ -12,10 +12,11 @@ from chamnet.simulation.classes import build_class_weights, name_biomes
 from chamnet.simulation.inputs import LONGWAVE, REQUIRED, Land, build_land
 from chamnet.simulation.parameters import Parameters
 from chamnet.simulation.soil import potential_evapotranspiration
+from chamnet.timeaxis import N_MONTHS, require_calendar
 
 logger = logging.getLogger(__name__)
 
-DAYS_OF_MONTH = 30.4375
+MEAN_YEAR = 365.25  # days, but for 360_day; noleap drifts by 10 days in 40 years, some 0.1 K
 DRY = 5.0  # potential evapotranspiration over precipitation of a desert, UNEP's arid limit
 
 
@@ -116,6 +117,7 @@ def build_ground(
     drivers: dict[str, np.ndarray],
     parameters: Parameters,
     *,
+    calendar: str,
     generator: np.random.Generator | None = None,
 ) -> tuple[Land, np.ndarray, np.ndarray]:
     """Ground of places under their climate, their wetland classes and upland biomes.
@@ -125,6 +127,7 @@ def build_ground(
     soils : of ``build_soils``
     drivers : CF name -> (place, time), CF units; whole years, without gaps
     parameters : with the wetland classes
+    calendar : of the drivers
     generator : draws one class a place; without it, wetlands are the climate's mixture
 
     Returns
@@ -132,7 +135,7 @@ def build_ground(
     land, wetland_class, biome : Land, (place,) and (place,) of str
         The class is the most likely one of a mixture.
     """
-    coldest, warmest, is_dry = summarize_climate(drivers)
+    coldest, warmest, is_dry = summarize_climate(drivers, calendar=calendar)
     weights = build_class_weights(
         parameters,
         coldest=coldest,
@@ -159,20 +162,27 @@ def build_ground(
 
 
 def summarize_climate(
-    drivers: dict[str, np.ndarray],
+    drivers: dict[str, np.ndarray], *, calendar: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of the coldest and warmest month, degC, and whether it is arid, (place,) each.
 
     Parameters
     ----------
     drivers : CF name -> (place, time), CF units
-        Whole years; months are twelfths of the first 365 days' cycle over all years.
+        Whole years.
+    calendar : of the drivers
     """
     air = drivers[REQUIRED[0]] - np.float32(ZERO_CELSIUS_K)
-    month = (np.arange(air.shape[1]) % 365.25 // DAYS_OF_MONTH).astype(int).clip(max=11)
-    means = np.stack([air[:, month == m].mean(axis=1, dtype=float) for m in np.unique(month)])
+    twelfth = _twelfth_of_year(air.shape[1], calendar=calendar)
+    means = np.stack([air[:, twelfth == m].mean(axis=1, dtype=float) for m in np.unique(twelfth)])
     potential = potential_evapotranspiration(
         air=air, shortwave=drivers[REQUIRED[2]], longwave=drivers.get(LONGWAVE)
     ).mean(axis=1, dtype=float)
     rain = drivers[REQUIRED[1]].mean(axis=1, dtype=float) * SECONDS_PER_DAY
     return means.min(axis=0), means.max(axis=0), potential > DRY * np.maximum(rain, 0.02)
+
+
+def _twelfth_of_year(n_days: int, *, calendar: str) -> np.ndarray:
+    """Which twelfth of a year, 0 to 11, each day of whole years is in, (time,)."""
+    length = 360.0 if require_calendar(calendar) == "360_day" else MEAN_YEAR
+    return (np.arange(n_days) % length // (length / N_MONTHS)).astype(int).clip(max=N_MONTHS - 1)

@@ -24,10 +24,10 @@ from chamnet.units import FLUX_UNITS, convert_units
 logger = logging.getLogger(__name__)
 
 # Names that the products have: X-MethaneWet; GCP models; LPJ-EOSIM; TEM's and MeMo's uptake.
-KNOWN = (
-    *("CH4_emission", "CH4_e", "ech4", "dch4e", "mch4e"),
-    *("ch4_emission", "ch4_oxidation", "CH4uptake"),
-)
+KNOWN = {
+    "emission": ("CH4_emission", "CH4_e", "ech4", "dch4e", "mch4e", "ch4_emission"),
+    "consumption": ("ch4_oxidation", "CH4uptake"),
+}
 MISSING = -9999.0  # what some files fill with and do not declare
 LATITUDES, LONGITUDES = ("latitude", "lat", "y"), ("longitude", "lon", "x")
 NEAR_PIXELS = 1.0  # widths of a pixel that a place may be off one's center
@@ -38,6 +38,7 @@ _PER_MONTH = re.compile(r"\s*(/\s*month|month\s*(\*\*|\^)?\s*-\s*1)\s*", re.IGNO
 def sample_fluxes(
     path: str | Path,
     *,
+    target: str,
     latitude: np.ndarray,
     longitude: np.ndarray,
     years: list[int],
@@ -50,36 +51,38 @@ def sample_fluxes(
     Parameters
     ----------
     path : NetCDF file, Zarr store, or folder of NetCDF files
+    target : emission or consumption
     latitude, longitude : (place,), degrees
     years : that are wanted; those the model lacks are NaN
-    variable : None: the one name of ``KNOWN`` that is there
+    variable : None: the one name of the target in ``KNOWN`` that is there
+        Files that hold the other target's alone are passed over.
     units : of the variable, where the file does not say or says it wrongly
         Amounts a month are divided by the seconds of the real month.
-    wetland_variable : share of the cell; the flux is per area of cell and is divided by it
-        In the file of the flux, or in another one of the folder.
+    wetland_variable : share of the cell; emission is per area of cell and is divided by it
+        In the file of the flux, or in another one of the folder. Consumption never is.
 
     Raises
     ------
     InputError
-        If there is no such file, variable or coordinate, or no place has any value.
+        If there is no such file, variable, flux of the target or coordinate, or no place has
+        any value.
     UnitsError
         If there are no units, or none of a flux.
     """
     fluxes = np.full((latitude.size, len(years), N_MONTHS), np.nan)
     shares = fluxes.copy()
-    for file in _list_files(Path(path)):
+    names = _find_variables(Path(path), variable, target=target, wetland_variable=wetland_variable)
+    divisor = wetland_variable if target == "emission" else None
+    for file, name in names.items():
         with _open(file) as data:
             pixel = _find_pixels(data, latitude, longitude, file)
-            has_share = wetland_variable is not None and wetland_variable in data
-            if has_share:
-                share = _read_months(data[wetland_variable], pixel, file=file, units="1")
-                _fill(shares, share, years)
-            if not has_share or _has_flux(data, variable):
-                name = _find_variable(data, variable, file)
+            if divisor and divisor in data:
+                _fill(shares, _read_months(data[divisor], pixel, file=file, units="1"), years)
+            if name:
                 _fill(fluxes, _read_months(data[name], pixel, file=file, units=units), years)
         logger.info("simulate: %s read", file.name)
-    if wetland_variable:
-        fluxes = _per_wetland(fluxes, shares, path=path, variable=wetland_variable)
+    if divisor:
+        fluxes = _per_wetland(fluxes, shares, path=path, variable=divisor)
     if not np.isfinite(fluxes).any():
         raise InputError(
             f"{path}: no value at any of {latitude.size} places in {years[0]} to {years[-1]}"
@@ -113,16 +116,32 @@ def _open(file: Path) -> xr.Dataset:
     return xr.open_dataset(file, decode_times=False)
 
 
-def _has_flux(data: xr.Dataset, variable: str | None) -> bool:
-    return any(name in data for name in ([variable] if variable else KNOWN))
+def _find_variables(
+    path: Path, variable: str | None, *, target: str, wetland_variable: str | None
+) -> dict[Path, str | None]:
+    """Name of the flux in each file; None in those of wetland shares or of the other target."""
+    others = [name for names in KNOWN.values() for name in names] if variable is None else []
+    found, held = {}, set()
+    for file in _list_files(path):
+        with _open(file) as data:
+            may_lack = any(name in data for name in (wetland_variable, *others) if name)
+            found[file] = _find_variable(data, variable, target, file, may_lack=may_lack)
+            held.update(map(str, data.data_vars))
+    if not any(found.values()):
+        wanted = repr(variable) if variable else f"one of {list(KNOWN[target])}"
+        raise InputError(f"{path}: no flux of {target}, expected {wanted}; it has {sorted(held)}")
+    return found
 
 
-def _find_variable(data: xr.Dataset, variable: str | None, file: Path) -> str:
-    names = [variable] if variable else [name for name in KNOWN if name in data]
-    if len(names) != 1 or names[0] not in data:
-        wanted = repr(variable) if variable else f"just one of {list(KNOWN)}"
+def _find_variable(
+    data: xr.Dataset, variable: str | None, target: str, file: Path, *, may_lack: bool
+) -> str | None:
+    known = [variable] if variable else KNOWN[target]
+    names = [name for name in known if name in data]
+    if len(names) > 1 or not (names or may_lack):
+        wanted = repr(variable) if variable else f"just one of {list(known)}"
         raise InputError(f"{file}: expected the variable {wanted}; it has {list(data.data_vars)}")
-    return names[0]
+    return names[0] if names else None
 
 
 def _axis(data: xr.Dataset, names: tuple[str, ...], file: Path) -> tuple[str, np.ndarray]:

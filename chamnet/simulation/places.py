@@ -185,6 +185,7 @@ def _simulate(
             {name: values[part] for name, values in soils.items()},
             weather,
             parameters,
+            calendar=drivers.calendar,
             generator=drawing,
         )
         index = np.arange(part.start, part.stop)

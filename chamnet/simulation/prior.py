@@ -72,7 +72,8 @@ def simulate_places(
     Raises
     ------
     InputError
-        If there are neither cells nor observations, or no place has drivers.
+        If there are neither cells nor observations, no place has drivers, or the other model
+        has no flux of the target.
     MissingDriverError
         If the process model needs a driver that the run lacks.
     """
@@ -145,6 +146,7 @@ def _sample_places(
     """Places with the flux of another model; those where it has none are left out."""
     fluxes = sample_fluxes(
         path,
+        target=target,
         latitude=places["latitude"].to_numpy(),
         longitude=places["longitude"].to_numpy(),
         years=drivers.years,

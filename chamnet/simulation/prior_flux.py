@@ -8,7 +8,8 @@ that was trained at places meets the same on the map.
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dask.array
@@ -73,11 +74,12 @@ class PriorModel:
         return flux
 
     def sample(
-        self, latitude: np.ndarray, longitude: np.ndarray, *, years: Sequence[int]
+        self, latitude: np.ndarray, longitude: np.ndarray, *, target: str, years: Sequence[int]
     ) -> np.ndarray:
         """Monthly means of the other model, (place, year, month), kg m-2 s-1."""
         return sample_fluxes(
             self.flux_path,
+            target=target,
             latitude=latitude,
             longitude=longitude,
             years=list(years),
@@ -123,12 +125,13 @@ def simulate_prior_of_places(
     Raises
     ------
     MissingDriverError, InputError
-        If the process model lacks a driver, or the other model has no value at any place.
+        If the process model lacks a driver, or the other model has no flux of the target, or no
+        value of it at any place.
     """
     data, prior = open_place_data(places), PriorModel(**model)
     years = [int(year) for year in data.years]
     if prior.flux_path:
-        means = prior.sample(data.latitude, data.longitude, years=years)
+        means = prior.sample(data.latitude, data.longitude, target=data.target, years=years)
         flux = repeat_months(means, years=years, calendar=data.calendar)
     else:
         flux = prior.simulate(drivers_of(data), target=data.target)
@@ -167,20 +170,21 @@ def simulate_prior_of_cells(
     Raises
     ------
     MissingDriverError, InputError
-        If the process model lacks a driver, or the other model has no value at any cell.
+        If the process model lacks a driver, or the other model has no flux of the target, or no
+        value of it at any cell.
+    StoreError
+        If a store is being written with other inputs or options.
     """
     years, prior = [open_store(manifest) for manifest in drivers], PriorModel(**model)
     writers = [StoreWriter(store, digest=digest) for store in stores]
-    for writer, data in zip(writers, years, strict=True):
-        _begin(writer, data, target=target, prior=prior)
-    read = _reader(years, prior, target=target, cells=cells, drivers=drivers)
     shards = build_shards(years[0].sizes["cell"], cells_per_shard(years[0]))
-    for shard in shards:
-        if not all(writer.is_written(shard.name) for writer in writers):
-            _write_shard(shard, read(shard), writers, years)
-        logger.info("prior %s: %d/%d cells", target, shard.cells.stop, shards[-1].cells.stop)
-    for writer in writers:
-        with writer.locked():
+    with _begun(writers, years, target=target, prior=prior):
+        read = _reader(years, prior, target=target, cells=cells, drivers=drivers)
+        for shard in shards:
+            if not all(writer.is_written(shard.name) for writer in writers):
+                _write_shard(shard, read(shard), writers, years)
+            logger.info("prior %s: %d/%d cells", target, shard.cells.stop, shards[-1].cells.stop)
+        for writer in writers:
             writer.finish(regions=[s.name for s in shards], extra={"source": prior.source})
     return [manifest_path(store) for store in stores]
 
@@ -197,7 +201,7 @@ def _reader(
     numbers = [int(data["time"].dt.year[0]) for data in years]
     latitude, longitude = (years[0][name].values for name in ("latitude", "longitude"))
     if prior.flux_path:
-        means = prior.sample(latitude, longitude, years=numbers)
+        means = prior.sample(latitude, longitude, target=target, years=numbers)
         calendar = years[0].attrs["calendar"]
         return lambda shard: repeat_months(means[shard.cells], years=numbers, calendar=calendar)
 
@@ -224,8 +228,20 @@ def _write_shard(
     for y, (writer, data) in enumerate(zip(writers, years, strict=True)):
         days = flux[:, y, : data.sizes["time"]]
         region = xr.Dataset({PRIOR_FLUX: (("cell", "time"), days)})
-        with writer.locked():
-            writer.write(shard.name, region, at=region_of(region, shard))
+        writer.write(shard.name, region, at=region_of(region, shard))
+
+
+@contextmanager
+def _begun(
+    writers: Sequence[StoreWriter], years: Sequence[xr.Dataset], *, target: str, prior: PriorModel
+) -> Iterator[None]:
+    """Hold the stores of all years, laid out."""
+    with ExitStack() as stack:
+        for writer in writers:
+            stack.enter_context(writer.locked())
+        for writer, data in zip(writers, years, strict=True):
+            _begin(writer, data, target=target, prior=prior)
+        yield
 
 
 def _begin(writer: StoreWriter, data: xr.Dataset, *, target: str, prior: PriorModel) -> None:
@@ -235,9 +251,8 @@ def _begin(writer: StoreWriter, data: xr.Dataset, *, target: str, prior: PriorMo
         coords={name: data[name] for name in ("time", "latitude", "longitude")},
         attrs={"target": target, "calendar": data.attrs["calendar"], "source": prior.source},
     )
-    with writer.locked():
-        writer.begin(
-            template,
-            chunks={"cell": cells_per_chunk(data)},
-            shards={"cell": cells_per_shard(data)},
-        )
+    writer.begin(
+        template,
+        chunks={"cell": cells_per_chunk(data)},
+        shards={"cell": cells_per_shard(data)},
+    )

@@ -4,15 +4,17 @@ import pytest
 import xarray as xr
 from factories_data import DRIVER_NAMES, make_tower_table, write_towers
 
+from chamnet.config import parse_config
 from chamnet.data.observations import read_emission
 from chamnet.data.windows import open_place_data
-from chamnet.errors import InputError, UnitsError
+from chamnet.errors import ConfigError, InputError, UnitsError
 from chamnet.simulation.others import build_sampled_windows, sample_fluxes
 from chamnet.simulation.prior import simulate_places
 from chamnet.timeaxis import month_lengths
 
 LATITUDE, LONGITUDE = np.array([60.2, -3.1]), np.array([24.1, -60.4])
-PLACES = {"latitude": LATITUDE, "longitude": LONGITUDE}
+PLACES = {"latitude": LATITUDE, "longitude": LONGITUDE, "target": "emission"}
+UPTAKE = PLACES | {"target": "consumption"}
 
 
 def _write_tem(folder, year=2015, units="mg m-2 day-1"):
@@ -86,7 +88,7 @@ def test_lpj_eosim_is_read_with_the_wetland_shares_of_its_other_file(tmp_path):
     seconds = month_lengths(2015) * 86_400
     np.testing.assert_allclose(found[1, 0], 4 * np.arange(1, 13) * 1e-3 / seconds, rtol=1e-6)
     assert np.isnan(found[0]).all()
-    pole = {"latitude": np.array([89.8, 0.2]), "longitude": np.array([-20.0, -20.0])}
+    pole = PLACES | {"latitude": np.array([89.8, 0.2]), "longitude": np.array([-20.0, -20.0])}
     at_pole = sample_fluxes(folder, years=[2015], wetland_variable="mwet_frac", **pole)
     assert np.isnan(at_pole[0]).all()
     assert np.isfinite(at_pole[1]).all()
@@ -110,7 +112,7 @@ def test_pooled_tem_is_read_by_its_years_and_months(tmp_path):
     attrs = {"units": "g m-2 month-1"}
     data = xr.Dataset({"ch4_oxidation": (dims, values, attrs)}, coords=coords)
     data.to_netcdf(tmp_path / "tem.nc")
-    found = sample_fluxes(tmp_path / "tem.nc", years=[2015], **PLACES)
+    found = sample_fluxes(tmp_path / "tem.nc", years=[2015], **UPTAKE)
     seconds = month_lengths(2015) * 86_400
     np.testing.assert_allclose(found[0, 0], 10 * np.arange(1, 13) * 1e-3 / seconds, rtol=1e-6)
 
@@ -121,6 +123,55 @@ def test_a_header_without_an_area_is_refused_until_the_units_are_named(tmp_path)
         sample_fluxes(path, years=[2015], **PLACES)
     found = sample_fluxes(path, years=[2015], units="g CH4 m-2 month-1", **PLACES)
     assert found[0, 0, 0] == pytest.approx(1e-3 / (31 * 86_400))
+
+
+def test_each_target_has_its_own_variable_of_a_file(tmp_path):
+    path = _write_gcp(tmp_path / "model.nc", name="ch4_emission")
+    with xr.open_dataset(path, decode_times=False) as emission:
+        uptake = (3 * emission["ch4_emission"]).assign_attrs(units="g m-2 month-1")
+        emission.assign(ch4_oxidation=uptake).to_netcdf(tmp_path / "both.nc")
+    found = sample_fluxes(tmp_path / "both.nc", years=[2015], **PLACES)
+    of_uptake = sample_fluxes(tmp_path / "both.nc", years=[2015], **UPTAKE)
+    np.testing.assert_allclose(of_uptake, 3 * found, rtol=1e-6)
+    per_wetland = sample_fluxes(
+        tmp_path / "both.nc", years=[2015], wetland_variable="wet", **UPTAKE
+    )
+    np.testing.assert_array_equal(per_wetland, of_uptake)  # uptake is of no wetland
+
+
+@pytest.mark.parametrize("wetland_variable", [None, "wet"])
+def test_each_target_has_its_own_files_of_a_folder(tmp_path, wetland_variable):
+    _write_gcp(tmp_path / "a.nc", name="CH4_e")
+    _write_gcp(tmp_path / "b.nc", name="CH4uptake", units="kg CH4 m-2 month-1")
+    how = {"years": [2015], "wetland_variable": wetland_variable}
+    found = sample_fluxes(tmp_path, **how, **PLACES)
+    factor = 500 if wetland_variable else 1000
+    np.testing.assert_allclose(sample_fluxes(tmp_path, **how, **UPTAKE), factor * found, rtol=1e-6)
+
+
+def test_a_model_without_the_flux_of_a_target_is_refused(tmp_path):
+    message = (
+        r"tem: no flux of consumption, expected one of \['ch4_oxidation', 'CH4uptake'\]; "
+        r"it has \['CH4_emission'\]"
+    )
+    folder = tmp_path / "tem"
+    folder.mkdir()
+    with pytest.raises(InputError, match=message):
+        sample_fluxes(_write_tem(folder), years=[2015], **UPTAKE)
+
+
+@pytest.mark.parametrize("section", ["simulate", "prior"])
+def test_one_variable_cannot_be_the_flux_of_two_targets(section):
+    values = {"run": {"name": "x"}, "drivers": {"names": ["air_temperature"]}}
+    values[section] = {"flux_path": "a.nc", "flux_variable": "f"}
+    message = (
+        rf"{section}\.flux_variable 'f' cannot be the flux of both run\.targets "
+        r"\['emission', 'consumption'\], expected one target at a time, or null"
+    )
+    with pytest.raises(ConfigError, match=message):
+        parse_config(values)
+    values["run"]["targets"] = ["consumption"]
+    assert getattr(parse_config(values), section).flux_variable == "f"
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
@@ -203,20 +254,21 @@ def test_places_of_a_run_take_the_flux_of_tem_mdm_by_naming_its_path(tmp_path):
     )
     folder = tmp_path / "tem"
     folder.mkdir()
-    manifest = simulate_places(
-        store=tmp_path / "prior.zarr",
-        digest="p",
-        target="emission",
-        driver_names=DRIVER_NAMES,
-        years=[2015, 2016],
-        n_places=5,
-        seed=0,
-        observations=towers,
-        flux_path=str(_write_tem(folder)),
-    )
+    options = {
+        "digest": "p",
+        "driver_names": DRIVER_NAMES,
+        "years": [2015, 2016],
+        "n_places": 5,
+        "seed": 0,
+        "observations": towers,
+        "flux_path": str(_write_tem(folder)),
+    }
+    manifest = simulate_places(store=tmp_path / "prior.zarr", target="emission", **options)
     data = open_place_data(manifest)
     assert data.place.tolist() == ["AA-One-000"]
     assert len(data.windows) == 12
     np.testing.assert_allclose(
         data.windows["flux"], 2 * np.arange(1, 13) * 1e-6 / 86_400, rtol=1e-6
     )
+    with pytest.raises(InputError, match="tem: no flux of consumption, expected one of"):
+        simulate_places(store=tmp_path / "uptake.zarr", target="consumption", **options)

@@ -1,3 +1,7 @@
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from factories_data import DRIVER_NAMES, make_tower_table, write_towers
@@ -8,6 +12,8 @@ from chamnet.data.store import open_store
 from chamnet.data.windows import build_response, open_place_data
 from chamnet.errors import InputError
 from chamnet.simulation.prior import simulate_places
+
+RULES = Path(__file__).parents[2] / "workflow/rules/simulate.smk"
 
 
 def _simulate(folder, towers, **changed):
@@ -64,3 +70,14 @@ def test_neither_cells_nor_observations_is_refused(tmp_path, towers):
         _simulate(tmp_path, None)
     with pytest.raises(InputError, match=r"drivers are .*, expected \['air_temperature'\]"):
         _simulate(tmp_path, towers, driver_names=["air_temperature"])
+
+
+@pytest.mark.parametrize(("target", "cluster_km"), [("emission", 50.0), ("consumption", 200.0)])
+def test_places_of_a_target_are_clustered_as_those_observed(target, cluster_km):
+    options = SimpleNamespace(
+        towers=SimpleNamespace(cluster_km=50.0), chambers=SimpleNamespace(cluster_km=200.0)
+    )
+    text = re.search(r"cluster_km=(.*?),\n +\w+=", RULES.read_text(), re.DOTALL).group(1)
+    found = eval(text, {"options": options})
+    wildcards = SimpleNamespace(target=target)
+    assert (found(wildcards) if callable(found) else found) == cluster_km

@@ -10,7 +10,7 @@ from factories_simulation import CLIMATES, make_drivers, make_place_drivers
 
 from chamnet.data.store import open_store, write_store
 from chamnet.data.windows import open_place_data
-from chamnet.errors import InputError, MissingDriverError
+from chamnet.errors import InputError, MissingDriverError, StoreError
 from chamnet.simulation import places, prior_flux
 from chamnet.simulation.inputs import REQUIRED
 from chamnet.simulation.prior_flux import (
@@ -139,6 +139,24 @@ def test_a_run_that_was_stopped_goes_on_with_the_shards_it_lacks(tmp_path, monke
         )
 
 
+def test_a_job_of_other_options_is_refused_until_the_whole_job_has_ended(tmp_path, monkeypatch):
+    world, refused = write_world(tmp_path), []
+
+    def simulate(self, drivers, **options):
+        if self.seed == 0:
+            with pytest.raises(StoreError, match=r"is being written by .* other inputs or options"):
+                simulate_cells(tmp_path, world, digest="e", seed=1)
+            refused.append(self.seed)
+        return np.full(drivers.values.shape[:3], self.seed, np.float32)
+
+    monkeypatch.setattr(PriorModel, "simulate", simulate)
+    for manifest in simulate_cells(tmp_path, world):
+        np.testing.assert_array_equal(open_store(manifest)["prior_flux"], 0)
+    assert refused == [0, 0, 0]
+    for manifest in simulate_cells(tmp_path, world, digest="e", seed=1):
+        np.testing.assert_array_equal(open_store(manifest)["prior_flux"], 1)
+
+
 def test_observed_places_open_with_it(tmp_path, towers):
     manifest = simulate_prior_of_places(
         places=towers, store=tmp_path / "observed.zarr", digest="p", seed=0
@@ -182,6 +200,13 @@ def test_another_models_months_stand_for_their_days_at_places_and_cells(tmp_path
     assert of_cells.shape == (5, 365)
     np.testing.assert_allclose(of_cells[:, [0, 31, 364]], [[1e-10, 2e-10, 12e-10]] * 5, rtol=1e-5)
     assert open_store(manifests[1]).attrs["source"] == path
+
+
+def test_another_models_emission_is_no_prior_of_consumption(tmp_path, towers):
+    grid = {"latitude": np.arange(-89.5, 90), "longitude": np.arange(-179.5, 180)}
+    path = write_other_model(tmp_path, years=YEARS, **grid)
+    with pytest.raises(InputError, match=r"other\.nc: no flux of consumption, expected one of"):
+        simulate_cells(tmp_path, write_world(tmp_path), flux_path=path, target="consumption")
 
 
 def test_what_the_process_model_lacks_is_refused(tmp_path, drivers):

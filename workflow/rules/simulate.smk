@@ -20,7 +20,9 @@ rule simulate_places:
         names=options.drivers.names,
         years=[options.drivers.first_year, options.drivers.last_year],
         seed=options.run.seed,
-        cluster_km=options.towers.cluster_km,
+        cluster_km=lambda wildcards: (
+            options.chambers if wildcards.target == "consumption" else options.towers
+        ).cluster_km,
         sources=lambda wildcards: listing(options.simulate.flux_path),
         code=digest_of_code("chamnet.simulation.prior"),
     message:
