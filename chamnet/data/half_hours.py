@@ -94,7 +94,8 @@ def rename_base_columns(table: pd.DataFrame, *, source: str) -> pd.DataFrame:
     """
     found = {}
     for name, base in _BASE_NAMES.items():
-        columns = sorted(c for c in table if re.fullmatch(base + _POSITION, c))
+        columns = [c for c in table if re.fullmatch(base + _POSITION, c)]
+        columns.sort(key=lambda column, base=base: _rank(column.removeprefix(base)))
         if columns:
             found[name] = table[columns[0]]
         if len(columns) > 1:
@@ -109,6 +110,13 @@ def rename_base_columns(table: pd.DataFrame, *, source: str) -> pd.DataFrame:
         renamed["VPD_F"] = deficit / 100  # hPa
         logger.info("towers: %s: vapor pressure deficit is of TA and RH", source)
     return renamed
+
+
+def _rank(position: str) -> tuple[bool, list[tuple[bool, int, str]]]:
+    """Order of a sensor's position: the investigator's own last, numbers before letters."""
+    parts = position.removeprefix("_PI").split("_")[1:]
+    numbers = [(not p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts]
+    return position.startswith("_PI"), numbers
 
 
 def find_flux_units(
@@ -128,14 +136,16 @@ def find_flux_units(
     Raises
     ------
     InputError
-        If the ratio is that of neither.
+        If the ratio is that of neither, or the daily file has no stamps.
     """
+    if "TIMESTAMP" not in daily:
+        raise InputError(f"{source}: no column 'TIMESTAMP', expected one of days as YYYYMMDD")
     ratios = {
         "nmol m-2 s-1": 1.0,
         "mg C m-2 d-1": nmol_m2_s_to_kg_m2_s(1.0) / mg_c_m2_day_to_kg_m2_s(1.0),
     }
     units = dict.fromkeys(FLUX_COLUMNS, otherwise)
-    stamps = daily["TIMESTAMP"].astype(str)
+    stamps = daily["TIMESTAMP"].astype(str).str.removesuffix(".0")
     for column in FLUX_COLUMNS:
         if column not in daily or column not in half_hours:
             continue

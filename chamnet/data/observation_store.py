@@ -44,8 +44,8 @@ def build_observations(
     """
     if windows.empty:
         raise InputError(
-            f"{target}: no observation is left of {len(places)} places; the table of what was "
-            "dropped says why, and the years of drivers are "
+            f"{target}: no observation is left of {len(places)} places; the log and the "
+            "table of what was dropped say why, and the years of drivers are "
             f"{drivers.years[0]} to {drivers.years[-1]}"
         )
     cluster = build_clusters(

@@ -4,6 +4,7 @@ An observation is a mean over a window of days: a day at a tower, a month at a c
 a year or without. One store serves training, scores and context.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from chamnet.data.places import (
 from chamnet.data.store import write_store
 from chamnet.data.tower_drivers import read_tower_drivers
 from chamnet.data.towers import NOT_WETLAND, Tower, read_towers
+from chamnet.data.windows import UNKNOWN_YEAR
 from chamnet.errors import GridError, InputError, MissingDriverError
 from chamnet.provenance import write_text
 
@@ -102,6 +104,7 @@ def read_emission(
         lowest_nmol_m2_s=towers.get("lowest_nmol_m2_s", -200.0),
         highest_nmol_m2_s=towers.get("highest_nmol_m2_s", 1000.0),
     )
+    _write_dropped(dropped, [lost, counts])  # first: it says why nothing is left
     data = build_observations(
         "emission",
         places=places,
@@ -109,7 +112,6 @@ def read_emission(
         drivers=place_drivers,
         cluster_km=towers.get("cluster_km", 100.0),
     )
-    _write_dropped(dropped, [lost, counts])
     return write_store(data, store, digest=digest, extra=summarize_observations(data))
 
 
@@ -151,7 +153,8 @@ def read_consumption(
     """Write the observations of methane consumption at chambers; the manifest's path.
 
     Where there are no drivers by year, they come from the monthly normals of the option
-    ``chambers.normals``, as one climatological year that is labeled 2001.
+    ``chambers.normals``, as one climatological year that is labeled 2001; months then have
+    no year.
 
     Parameters
     ----------
@@ -180,6 +183,7 @@ def read_consumption(
         )
         is_near, reason = excess <= 1, "no land cell near"
     else:
+        found = _forget_years(found)
         place_drivers, is_near = _read_normals_of(
             found.places, path=chambers.get("normals"), driver_names=driver_names
         )
@@ -192,6 +196,7 @@ def read_consumption(
     windows, counts = build_chamber_windows(
         found, years=place_drivers.years, calendar=place_drivers.calendar, source=source
     )
+    _write_dropped(dropped, [found.dropped, far, counts])  # first: it says why nothing is left
     data = build_observations(
         "consumption",
         places=found.places,
@@ -199,7 +204,6 @@ def read_consumption(
         drivers=place_drivers,
         cluster_km=chambers.get("cluster_km", 100.0),
     )
-    _write_dropped(dropped, [found.dropped, far, counts])
     return write_store(data, store, digest=digest, extra=summarize_observations(data))
 
 
@@ -268,6 +272,16 @@ def _drop_classes(towers: Sequence[Tower]) -> tuple[list[Tower], pd.DataFrame]:
     return kept, pd.concat([empty_dropped(), *dropped], ignore_index=True)
 
 
+def _forget_years(chambers: Chambers) -> Chambers:
+    """Chambers whose months are of the climatological year, the only one with drivers."""
+    n_known = int((chambers.months["year"] != UNKNOWN_YEAR).sum())
+    if n_known:
+        logger.info(
+            "chambers: %d months lose their year, since drivers are monthly normals", n_known
+        )
+    return dataclasses.replace(chambers, months=chambers.months.assign(year=UNKNOWN_YEAR))
+
+
 def _drop_places(
     chambers: Chambers, is_kept: np.ndarray, *, source: str, reason: str
 ) -> tuple[Chambers, pd.DataFrame]:
@@ -293,6 +307,8 @@ def _places_of_towers(towers: Sequence[Tower]) -> pd.DataFrame:
 
 def _write_dropped(path: str, tables: Sequence[pd.DataFrame]) -> None:
     table = pd.concat(tables, ignore_index=True)[DROPPED_COLUMNS]
+    for reason, n_dropped in table.groupby("reason", sort=False)["n_dropped"].sum().items():
+        logger.info("%d windows dropped: %s", n_dropped, reason)  # a failed job keeps its log alone
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 

@@ -165,8 +165,13 @@ def _raster_of_dataset(dataset: Any, *, path: str) -> Raster:
     transform = dataset.transform
     rows = transform.f + transform.e * np.arange(dataset.height + 1)
     columns = transform.c + transform.a * np.arange(dataset.width + 1)
-    if np.abs(rows).max() > 90 + 1e-6 or transform.a <= 0:
+    if transform.a <= 0:
+        raise GridError(
+            f"{path}: longitude steps by {transform.a:g} degrees a pixel, expected more than 0"
+        )
+    if np.abs(rows).max() > 90 + abs(transform.e) / 2 + 1e-6:  # half a pixel is cut off
         raise GridError(f"{path}: latitude reaches {np.abs(rows).max():g}, expected at most 90")
+    rows = np.clip(rows, -90, 90)
 
     def read(part: slice) -> np.ma.MaskedArray:
         window = rasterio.windows.Window(0, part.start, dataset.width, part.stop - part.start)
@@ -191,6 +196,7 @@ def _warped(dataset: Any, *, grid: Grid, is_categorical: bool) -> Any:
     step = max(native, grid.step_deg / WARP_SAMPLES)
     west, south, east, north = _bounds_deg(dataset)
     width, height = int(np.ceil((east - west) / step)), int(np.ceil((north - south) / step))
+    x_step, y_step = (east - west) / width, (north - south) / height  # none beyond the bounds
     logger.info(
         "%s: %s put on %d x %d pixels of latitude and longitude, %.4g degrees wide",
         *(dataset.name, dataset.crs.to_string()[:40], height, width, step),
@@ -200,7 +206,7 @@ def _warped(dataset: Any, *, grid: Grid, is_categorical: bool) -> Any:
         dataset,
         crs="EPSG:4326",
         resampling=resampling,
-        transform=Affine(step, 0, west, 0, -step, min(north, south + height * step)),
+        transform=Affine(x_step, 0, west, 0, -y_step, north),
         width=width,
         height=height,
         add_alpha=dataset.nodata is None,

@@ -108,9 +108,18 @@ def read_words(table: pd.DataFrame, column: str) -> pd.Series:
     return values.where(values.notna(), "unknown").astype(str)
 
 
+def _find_aliases(table: pd.DataFrame) -> dict[str, str]:
+    """Names of columns to ours: the first alias that is there, none beside our own name."""
+    found: dict[str, str] = {}
+    for alias, name in SITE_ALIASES.items():
+        if alias in table and name not in table and name not in found.values():
+            found[alias] = name
+    return found
+
+
 def _read_by_id(path: str, *, columns: Iterable[str]) -> pd.DataFrame:
     table = read_table(Path(path))
-    table = table.rename(columns={k: v for k, v in SITE_ALIASES.items() if v not in table})
+    table = table.rename(columns=_find_aliases(table))
     for column in ("SITE_ID", *columns):
         if column not in table:
             raise InputError(

@@ -104,7 +104,10 @@ def _read_own(source: str, *, shipped: list[str]) -> dict[str, Any]:
             f"option drivers.source is {source!r}, expected one of {shipped} or the path of a "
             "YAML file"
         )
-    return yaml.safe_load(Path(source).read_text())
+    try:
+        return yaml.safe_load(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"source {source!r}: cannot be read as YAML: {error}") from error
 
 
 def _parse(values: dict[str, Any], source: str) -> SourceTable:

@@ -124,11 +124,29 @@ class StoreWriter:
         Raises
         ------
         StoreError
-            If the region does not begin and end on edges of shards, or of the store.
+            If the region does not begin and end on edges of shards, or of the store, or if
+            another job took the store over.
         """
         with self._lock.alone(shared=True):
             if not self._is_finished():
+                self._require_begun()
                 self._write(name, region, at=at)
+
+    def _require_begun(self) -> None:
+        """Refuse a store that another job took over while this one gave no sign of life."""
+        if not self._is_begun():
+            raise StoreError(
+                f"{self.store} was taken over by {self._lock_holder()}, with other inputs or "
+                f"options; expected digest {self.digest[:8]!r}, begin it again"
+            )
+
+    def _lock_holder(self) -> str:
+        lock = self.store.with_suffix(".lock")
+        holders = read_json(lock) if lock.exists() else []
+        others = [holder for holder in holders if holder["digest"] != self.digest]
+        if not others:
+            return "a job that has ended"
+        return "{job}, process {process} on {host}".format(**others[0])
 
     def _write(self, name: str, region: xr.Dataset, *, at: Mapping[str, slice]) -> None:
         self._lock.give_sign_of_life()
@@ -161,7 +179,7 @@ class StoreWriter:
         Raises
         ------
         StoreError
-            If a region is not written.
+            If a region is not written, or another job took the store over.
         """
         with self._lock.alone():
             return (
@@ -175,6 +193,7 @@ class StoreWriter:
                 f"{self.store}: {len(missing)} of {len(regions)} regions are not written, "
                 f"the first {missing[0]!r}"
             )
+        self._require_begun()
         checksums = {name: read_json(self.parts / f"region-{name}.json") for name in regions}
         for partial in self.store.rglob("*.partial"):
             partial.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from chamnet.data.drivers import DRIVERS
 from chamnet.data.places import (
     PlaceDrivers,
     empty_drivers,
@@ -124,7 +125,8 @@ def _fill_from_cells(
             corrected = correct_bias(values.ravel(), cell.ravel(), name=name)
             if corrected is None:
                 continue
-            candidates = corrected[0].reshape(values.shape)
+            bounds = DRIVERS[name].lowest, DRIVERS[name].highest
+            candidates = np.clip(corrected[0], *bounds).reshape(values.shape)
             is_gap = np.isnan(values) & np.isfinite(candidates)
             own[place, inside, :, k] = np.where(is_gap, candidates, values)
             part = source[place, inside, :, k]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chamnet.data.drivers import DRIVERS
 from chamnet.data.half_hours import (
     build_days,
     find_flux_units,
@@ -101,7 +102,10 @@ def read_towers(
             ):
                 with _noting(problems):
                     _check_site(site_id, file=file, towers=towers, table=table, sites=sites)
-                    rows = _scale_columns(rows, factors.get(site_id, {}), source=file.name)
+                    own = _factors_of_read(
+                        factors.get(site_id, {}), driver_names=driver_names, source=file.name
+                    )
+                    rows = _scale_columns(rows, own, source=file.name)
                     days = read_days(
                         rows, source=file.name, driver_names=driver_names, flux_units=units
                     )
@@ -109,6 +113,19 @@ def read_towers(
     with _noting(problems):
         _check_factors(factors, towers=towers, folder=folder)
     return [towers[site_id] for site_id in sorted(towers)]
+
+
+def _factors_of_read(
+    factors: Mapping[str, float], *, driver_names: Sequence[str], source: str
+) -> dict[str, float]:
+    """Factors without those of drivers that are not read from the tower."""
+    unread = {d.tower_column for d in DRIVERS.values() if d.name not in driver_names}
+    for column in sorted(unread & set(factors)):
+        logger.info(
+            "towers: %s: %s is not read, so its factor of towers.factors is left out",
+            *(source, column),
+        )
+    return {column: factor for column, factor in factors.items() if column not in unread}
 
 
 def _scale_columns(

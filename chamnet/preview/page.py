@@ -145,9 +145,10 @@ def _draw_field(axes: Axes, values: xr.DataArray, *, title: str) -> None:
 
 
 def _coarsen(values: xr.DataArray) -> xr.DataArray:
+    """Means over about a degree; two rows and columns are left, whose step can be drawn."""
     values = values.transpose("latitude", "longitude")
     sizes = {}
     for name in values.dims:
         step = abs(float(values[name][1] - values[name][0]))
-        sizes[name] = max(1, round(COARSE_DEG / step))
+        sizes[name] = max(1, min(round(COARSE_DEG / step), values.sizes[name] // 2))
     return values.coarsen(sizes, boundary="trim").mean()

@@ -175,10 +175,28 @@ def test_tower_far_from_land_is_refused(tmp_path):
         read(tmp_path, options | {"drivers": "reanalysis"}, **inputs)
 
 
-def test_nothing_left_is_refused(tmp_path):
+def test_nothing_left_is_refused(tmp_path, caplog):
     options = write_towers(tmp_path, {"FI-Sii": make_tower_table()})
+    caplog.set_level("INFO")
     with pytest.raises(InputError, match="emission: no observation is left of 1 places"):
         read(tmp_path, options, years=[1999, 2000])
+    assert "400 windows dropped: outside the years 1999 to 2000" in caplog.text
+    dropped = read_dropped(tmp_path)
+    assert dropped["reason"].tolist() == ["outside the years 1999 to 2000"]
+    assert dropped["n_dropped"].tolist() == [400]
+
+
+def test_nothing_left_of_chambers_is_refused_with_the_table_that_says_why(tmp_path):
+    path = write_plain(tmp_path, [("a", 45, 15, "Forest", 1999, 3, 40.0, 4.0, 1)])
+    with pytest.raises(InputError, match="consumption: no observation is left of 1 places"):
+        read(
+            tmp_path,
+            {"path": path, "kind": "plain"},
+            target="consumption",
+            **write_drivers(tmp_path),
+        )
+    dropped = read_dropped(tmp_path, "consumption")
+    assert dropped["reason"].tolist() == ["outside the years 2015 to 2016"]
 
 
 @pytest.mark.parametrize(("target", "name"), [("emission", "folder"), ("consumption", "path")])
@@ -225,6 +243,19 @@ def test_chambers_with_years_have_the_steps_of_their_month(tmp_path):
     dropped = read_dropped(tmp_path, "consumption")
     assert dropped.iloc[0].tolist() == ["plain.csv", "a", "outside the years 2015 to 2016", 1, 1]
     assert data["drivers"].shape == (2, 2, 366, 7)
+
+
+def test_chambers_with_years_and_normals_are_months_of_the_mean_year(tmp_path, caplog):
+    rows = [("a", 50.2, 0.2, "Forest", year, 7, 40.0, 4.0, 1) for year in (1995, 2001, np.nan)]
+    options = {"path": write_plain(tmp_path, rows), "kind": "plain"}
+    options |= {"normals": write_normals(tmp_path)}
+    with caplog.at_level(logging.INFO):
+        data = read(tmp_path, options, target="consumption", driver_names=["air_temperature"])
+    assert data["window_year"].values.tolist() == [-1] * 3
+    assert data["window_month"].values.tolist() == [6] * 3
+    assert data["window_first"].values.tolist() == [-1] * 3
+    assert read_dropped(tmp_path, "consumption").empty
+    assert "chambers: 2 months lose their year, since drivers are monthly normals" in caplog.text
 
 
 def test_clusters_are_chains_of_near_places():

@@ -15,7 +15,7 @@ from chamnet.data.store import (
     write_store,
 )
 from chamnet.errors import StoreError
-from chamnet.provenance import read_json
+from chamnet.provenance import read_json, write_json
 
 N_CELLS = 20
 SIZES = {"chunks": {"cell": 4}, "shards": {"cell": 8}}
@@ -256,3 +256,35 @@ def test_parts_of_stores_are_read_together(tmp_path):
     assert first["x"].values.tolist() == [2, 3, 4]
     assert first["n"].values.tolist() == [2, 3, 4]
     assert second["x"].values.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def take_over(folder):
+    """A writer whose lock went stale, and the job of another host that began its store again."""
+    data, late = make_fluxes(), StoreWriter(folder / "x.zarr", digest="a")
+    late.begin(data.chunk(), **SIZES)
+    write_regions(late, data, REGIONS)
+    taker = StoreWriter(folder / "x.zarr", digest="b")
+    taker.begin(data.chunk(), **SIZES)
+    holder = {"digest": "b", "host": "elsewhere", "process": 12, "job": "job 4711"}
+    write_json(folder / "x.lock", [holder])
+    return late, taker
+
+
+def test_a_store_that_another_job_took_over_is_not_written_into(tmp_path):
+    late, taker = take_over(tmp_path)
+    message = r"x.zarr was taken over by job 4711, process 12 on elsewhere, .* expected digest 'a'"
+    with pytest.raises(StoreError, match=message):
+        write_regions(late, make_fluxes() * 2, ["0"])
+    assert not taker.is_written("0")
+    assert np.isnan(xr.open_zarr(taker.store, consolidated=False)["flux"]).all()
+
+
+def test_a_store_that_another_job_took_over_is_not_finished(tmp_path):
+    late, taker = take_over(tmp_path)
+    write_regions(taker, make_fluxes(), REGIONS)
+    (tmp_path / "x.lock").unlink()
+    with pytest.raises(StoreError, match=r"x.zarr was taken over by a job that has ended, "):
+        late.finish(regions=list(REGIONS))
+    xr.testing.assert_identical(
+        open_store(taker.finish(regions=list(REGIONS))).load(), make_fluxes()
+    )

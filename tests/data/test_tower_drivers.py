@@ -1,9 +1,15 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from factories_data import DRIVER_NAMES, make_tower_table, write_towers
 from test_observations import read, write_drivers
 
+from chamnet.data import tower_drivers
+from chamnet.data.places import PlaceDrivers
 from chamnet.data.tower_drivers import correct_bias
+from chamnet.data.towers import Tower
 
 
 def test_the_corrected_cell_has_the_mean_of_the_tower():
@@ -61,3 +67,36 @@ def test_without_a_reanalysis_gaps_take_the_own_mean_and_are_flagged(tmp_path):
     source = data["driver_source"].isel(place=0, year=0).sel(driver="air_temperature").values
     assert source[100] == 2
     assert (source == 2).sum() == 1
+
+
+def test_what_a_gap_is_filled_with_keeps_the_bounds_of_its_driver(monkeypatch):
+    index = pd.date_range("2015-01-01", periods=365)
+    humidity = pd.DataFrame({"relative_humidity": np.full(365, 0.8)}, index=index)
+    humidity.iloc[100:110] = np.nan
+    tower = Tower("FI-Sii", 61.0, 24.0, "Fen", "unknown", "unknown", Path("x.csv"), humidity)
+    cell = np.full((1, 1, 366, 1), 0.7)
+    cell[0, 0, 105:] = 0.98
+    of_cell = PlaceDrivers(
+        values=cell,
+        years=[2015],
+        driver_names=["relative_humidity"],
+        calendar="standard",
+        attributes=np.empty((1, 0)),
+        attribute_names=[],
+    )
+    cell[0, 0, 200:] = 0.5
+    monkeypatch.setattr(tower_drivers, "years_of_stores", lambda drivers: [2015])
+    monkeypatch.setattr(tower_drivers, "read_cell_drivers", lambda *_, **__: (of_cell, None))
+    found = tower_drivers.read_tower_drivers(
+        *([tower],),
+        places=pd.DataFrame({"place": ["FI-Sii"]}),
+        driver_names=["relative_humidity"],
+        years=[2015],
+        cells="cells.json",
+    ).values[0, 0, 100:110, 0]
+    factor = (
+        0.8 / cell[0, 0, np.isfinite(humidity["relative_humidity"]).to_numpy().nonzero()].mean()
+    )
+    np.testing.assert_allclose(found[:5], 0.7 * factor, rtol=1e-6)
+    assert 0.98 * factor > 1
+    assert found[5:].tolist() == [1.0] * 5

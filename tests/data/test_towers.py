@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from factories_data import DRIVER_NAMES, make_tower_table, write_towers
+from factories_towers import make_half_hours
 
 from chamnet.data.sites import read_site_table
 from chamnet.data.towers import fill_driver_gaps, read_towers
@@ -272,6 +273,21 @@ def test_a_column_in_a_wrong_unit_is_multiplied_as_the_option_says(tmp_path, cap
 def test_factors_of_no_site_or_column_are_refused(tmp_path, factors, message):
     with pytest.raises(InputError, match=message):
         read(tmp_path, {"FI-Sii": make_tower_table()}, factors=factors)
+
+
+@pytest.mark.parametrize("step", ["DD", "HH"])
+def test_a_factor_of_a_column_that_is_not_read_is_left_out_and_told(tmp_path, caplog, step):
+    options = write_towers(tmp_path, {"FI-Sii": make_tower_table()})
+    if step == "HH":
+        path = next((tmp_path / "towers").iterdir())
+        make_half_hours().to_csv(path.with_name(path.name.replace("DD", "HH")), index=False)
+        path.unlink()
+    chosen = {"folder": options["folder"], "sites": options["sites"]}
+    (expected,) = read_towers(**chosen)
+    with caplog.at_level(logging.INFO):
+        (found,) = read_towers(**chosen, factors={"FI-Sii": {"P_F": 0.1}})
+    pd.testing.assert_frame_equal(found.days, expected.days)
+    assert "P_F is not read, so its factor of towers.factors is left out" in caplog.text
 
 
 @pytest.mark.real

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import xarray as xr
 import yaml
 from factories_data import (
     DRIVER_NAMES,
@@ -23,6 +24,8 @@ from chamnet.cli import main
 from chamnet.config import parse_config
 from chamnet.errors import InputError
 from chamnet.preview.costs import estimate_stages, short_test
+from chamnet.preview.findings import Findings
+from chamnet.preview.page import draw_inputs
 from chamnet.preview.run import preview_run
 
 ROOT = Path(__file__).parents[2]
@@ -190,3 +193,15 @@ def test_the_rule_tells_all_problems_and_fails_with_its_page_left(tmp_path):
     assert done.returncode != 0
     assert "absent.csv: no such file" in done.stdout + done.stderr
     assert (tmp_path / "results/mine/preview.html").exists()
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 64])
+def test_a_map_of_few_rows_of_a_fine_raster_is_drawn(n_rows):
+    step = 1 / 240  # 15 seconds of arc
+    latitude, longitude = 90 - step * (np.arange(n_rows) + 0.5), -180 + step * np.arange(960)
+    values = np.ones((n_rows, longitude.size))
+    coords = {"latitude": latitude[::-1], "longitude": longitude}
+    found = Findings()
+    found.maps["wetlands glwd, first map"] = xr.DataArray(values, dims=tuple(coords), coords=coords)
+    axes = draw_inputs(found).axes
+    assert any(axis.get_title("left") == "wetlands glwd, first map" for axis in axes)
