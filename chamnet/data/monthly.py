@@ -14,6 +14,7 @@ def interpolate_months(
     lengths: np.ndarray,
     is_periodic: bool = False,
     is_positive: bool = False,
+    highest: float | None = None,
 ) -> np.ndarray:
     """Daily values whose monthly means are the given ones, (..., day) from (..., month).
 
@@ -24,6 +25,8 @@ def interpolate_months(
     is_periodic : whether the first month follows the last; else the first and last half
         month are level
     is_positive : clip at zero, then scale each month back to its mean
+    highest : clip there too, then bring the month's other days nearer to it; a month whose
+        mean is beyond is level
 
     Notes
     -----
@@ -33,12 +36,30 @@ def interpolate_months(
     lengths = np.asarray(lengths)
     weights, means, inverse = _interpolation(tuple(lengths.tolist()), is_periodic)
     days = (months @ inverse.T) @ weights.T
-    if not is_positive:
+    if is_positive:
+        days = np.clip(days, 0, None)
+        found = days @ means.T
+        factor = np.divide(months, found, out=np.zeros_like(found), where=found > 0)
+        days = days * np.repeat(factor, lengths, axis=-1)
+    if highest is None:
         return days
-    days = np.clip(days, 0, None)
-    found = days @ means.T
-    factor = np.divide(months, found, out=np.zeros_like(found), where=found > 0)
-    return days * np.repeat(factor, lengths, axis=-1)
+    return _cut_above(days, months, ceiling=np.maximum(months, highest), lengths=lengths)
+
+
+def _cut_above(
+    days: np.ndarray, months: np.ndarray, *, ceiling: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Days cut at a ceiling of each month, whose room below it shrinks until the mean is kept."""
+    room = np.repeat(ceiling, lengths, axis=-1) - days
+    first = np.cumsum(lengths) - lengths
+    is_beyond = np.minimum.reduceat(room, first, axis=-1) < 0
+    if not is_beyond.any():
+        return days
+    room = np.clip(room, 0, None)
+    found = np.add.reduceat(room, first, axis=-1) / lengths
+    factor = np.divide(ceiling - months, found, out=np.zeros_like(found), where=found > 0)
+    cut = np.repeat(ceiling, lengths, axis=-1) - room * np.repeat(factor, lengths, axis=-1)
+    return np.where(np.repeat(is_beyond, lengths, axis=-1), cut, days)
 
 
 @functools.cache

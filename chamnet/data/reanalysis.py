@@ -4,6 +4,7 @@ Drivers that share variables go through one pass over the source, within the mem
 What a source calls things and how its numbers are meant is in ``sources.yaml``.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 import xarray as xr
 
 from chamnet.data.cell_rows import CellRows
+from chamnet.data.drivers import DRIVERS
 from chamnet.data.formulas import FORMULAS, FORMULAS_OF_PLACE
 from chamnet.data.ingredients import Ingredients, find_ingredients, group_ingredients
 from chamnet.data.magnitudes import check_cells, check_seasons
 from chamnet.data.monthly import interpolate_months
+from chamnet.data.shards import build_shards
 from chamnet.data.source_description import SourceDescription, describe_source
 from chamnet.data.source_files import open_source
 from chamnet.data.source_tables import read_source
@@ -78,10 +81,11 @@ def convert_year(
     writer = StoreWriter(store, digest=digest)
     opened = open_source(paths, axes=table.axes, years=[year], storage_options=storage_options)
     with opened as datasets, writer.locked():
-        recipes = [find_ingredients(datasets, table, name, year=year) for name in names]
+        found = (find_ingredients(datasets, table, name, year=year) for name in names)
+        recipes = [_let_oversaturate(recipe) for recipe in found]
         template = _build_template(recipes, cells=cell_data, year=year, source=source)
         writer.begin(template, chunks={"cell": cells_per_chunk}, shards={"cell": cells_per_shard})
-        parts = _shards(cell_data.sizes["cell"], shard=cells_per_shard)
+        parts = [s.cells for s in build_shards(cell_data.sizes["cell"], cells_per_shard)]
         done = 0
         for group in group_ingredients(recipes):
             label = f"convert_drivers {year}: {', '.join(r.driver.name for r in group)}"
@@ -94,8 +98,12 @@ def convert_year(
         return writer.finish(regions=regions, extra={"year": year, "source": source})
 
 
-def _shards(n_cells: int, *, shard: int) -> list[slice]:
-    return [slice(i, min(i + shard, n_cells)) for i in range(0, n_cells, shard)]
+def _let_oversaturate(recipe: Ingredients) -> Ingredients:
+    """Recipe whose share may be beyond one as far as its table says; it is written as one."""
+    if recipe.formula is not None or recipe.driver.units != "1":
+        return recipe
+    highest = max(recipe.driver.highest, recipe.series[0].variable.bounds[1])
+    return dataclasses.replace(recipe, driver=dataclasses.replace(recipe.driver, highest=highest))
 
 
 def _build_template(
@@ -181,12 +189,14 @@ def _days_of_months(
 ) -> np.ndarray:
     """Days of the year, (cell, day), from months of the variables; then the formula."""
     daily = []
+    highest = DRIVERS[recipe.driver.name].highest if recipe.formula is None else None
     for series, steps in zip(recipe.series, recipe.steps, strict=True):
         days = interpolate_months(
             rows[series.source].cells(part).astype(np.float64),
             lengths=steps.month_lengths,
             is_periodic=series.is_climatology,
             is_positive=series.variable.bounds[0] >= 0,
+            highest=highest,
         )
         first = int(steps.month_lengths[: steps.first_month].sum())
         daily.append(days[:, first : first + days_in_year(year, calendar=series.calendar)])
@@ -206,7 +216,7 @@ def _days_of_months(
 
 
 def _write(writer: StoreWriter, recipe: Ingredients, part: slice, values: np.ndarray) -> None:
-    driver = recipe.driver
+    driver = DRIVERS[recipe.driver.name]
     values = np.clip(values, driver.lowest, driver.highest).astype(np.float32, copy=False)
     region = xr.Dataset({driver.name: (("cell", "time"), values)})
     at = {"cell": part, "time": slice(0, values.shape[1])}

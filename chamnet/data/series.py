@@ -96,7 +96,13 @@ class Series:
         Parameters
         ----------
         positions : ascending, evenly apart
+
+        Raises
+        ------
+        CalendarError
+            If they are not, so that steps would be taken for others.
         """
+        _check_even(positions, source=self.source)
         parts, first = [], 0
         for piece in self.pieces:
             inside = positions[(positions >= first) & (positions < first + piece.times.size)]
@@ -129,27 +135,21 @@ def open_series(
     UnitsError
         If its units are missing, or of another dimension.
     CalendarError
-        If times are repeated, or two files overlap.
+        If no file has a step, times are repeated, or two files overlap or differ in calendar.
     GridError
         If the files are of different grids.
     InputError
-        If it is packed, and nothing tells its scale.
+        If it is packed, and nothing tells its scale; or several variables may be meant.
     """
-    found = [
-        (path, dataset, name)
-        for path, dataset in data
-        for name in [_name_in(dataset, variable)]
-        if name is not None
-    ]
+    found = _by_name(data, variable) or _by_standard_name(data, variable)
     if not found:
         return None
     pieces = [canonical_piece(dataset, name, path=path, axes=axes) for path, dataset, name in found]
-    pieces = sorted((p for p in pieces if p.times.size), key=lambda piece: piece.times[0])
-    name = found[0][2]
+    pieces = _of_one_name(_with_steps(pieces), variable.names)
+    pieces = sorted(pieces, key=lambda piece: piece.times[0])
+    name = str(pieces[0].data.name)
     _check_pieces(pieces, variable, name=name)
-    times = pieces[0].times
-    if len(pieces) > 1:
-        times = times.append([piece.times for piece in pieces[1:]])
+    times = _join_times(pieces)
     _check_order(times, pieces, name=name)
     slope, offset, sum_over = _conversion(pieces, variable)
     return Series(
@@ -161,9 +161,7 @@ def open_series(
         slope=slope,
         offset=offset,
         sum_over=sum_over,
-        calendar=require_calendar(
-            "standard" if isinstance(times, pd.DatetimeIndex) else times.calendar
-        ),
+        calendar=require_calendar(_calendar_of(times)),
         is_climatology=axes.climatology,
         fill_km=axes.fill_km,
     )
@@ -188,14 +186,85 @@ def require_series(
     return found
 
 
-def _name_in(dataset: xr.Dataset, variable: SourceVariable) -> str | None:
-    by_standard = {str(dataset[n].attrs.get("standard_name")): str(n) for n in dataset.data_vars}
-    for name in variable.names:
-        if name in dataset.data_vars:
-            return name
-        if name in by_standard:
-            return by_standard[name]
-    return None
+_Named = list[tuple[str, xr.Dataset, str]]  # path, data and the variable's name in them
+
+
+def _by_name(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable) -> _Named:
+    """Files that have a variable of these names, and the first one that each has."""
+    names = [[n for n in variable.names if n in dataset.data_vars] for _, dataset in data]
+    return [(*file, these[0]) for file, these in zip(data, names, strict=True) if these]
+
+
+def _by_standard_name(data: Sequence[tuple[str, xr.Dataset]], variable: SourceVariable) -> _Named:
+    """Files that have the one variable with the first standard_name that any has.
+
+    A standard_name does not tell a day's mean from its maximum, so that two are too many.
+    """
+    for standard in variable.names:
+        found = [
+            (path, dataset, str(name))
+            for path, dataset in data
+            for name in dataset.data_vars
+            if dataset[name].attrs.get("standard_name") == standard
+        ]
+        first = {name: path for path, _, name in reversed(found)}
+        if len(first) > 1:
+            told = ", ".join(f"{name!r} in {path}" for name, path in sorted(first.items()))
+            raise InputError(
+                f"standard_name {standard!r} is of {told}, expected one variable, or one that "
+                f"is named one of {variable.names}"
+            )
+        if found:
+            return found
+    return []
+
+
+def _with_steps(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces that have any step; they are of one calendar."""
+    found = [piece for piece in pieces if piece.times.size]
+    name = pieces[0].data.name
+    if not found:
+        paths = ", ".join(piece.path for piece in pieces[:3])
+        raise CalendarError(f"{paths} ({name}): no step in any, expected some")
+    first, calendar = found[0], _calendar_of(found[0].times)
+    for piece in found:
+        if (other := _calendar_of(piece.times)) != calendar:
+            raise CalendarError(
+                f"{first.path} ({name}): its calendar is {calendar!r} and that of {piece.path} "
+                f"{other!r}, expected one"
+            )
+    return found
+
+
+def _of_one_name(pieces: Sequence[Piece], names: Sequence[str]) -> list[Piece]:
+    """Pieces of the first name; and of a later one, if they are of other times."""
+    if len({piece.data.name for piece in pieces}) == 1:
+        return list(pieces)
+    kept: list[Piece] = []
+    for name in names:
+        more = [piece for piece in pieces if piece.data.name == name]
+        if more and not (kept and _join_times(more).isin(_join_times(kept)).any()):
+            kept += more
+    return kept
+
+
+def _join_times(pieces: Sequence[Piece]) -> pd.Index:
+    times = pieces[0].times
+    return times.append([piece.times for piece in pieces[1:]]) if len(pieces) > 1 else times
+
+
+def _calendar_of(times: pd.Index) -> str:
+    return "standard" if isinstance(times, pd.DatetimeIndex) else times.calendar
+
+
+def _check_even(positions: np.ndarray, *, source: str) -> None:
+    gaps = np.diff(positions)
+    if gaps.size and (gaps != gaps[0]).any():
+        at = int(np.argmax(gaps != gaps[0]))
+        raise CalendarError(
+            f"{source}: step {positions[at + 1]} follows {positions[at]}, expected "
+            f"{positions[at] + gaps[0]}; steps that are read are evenly apart"
+        )
 
 
 def _read_piece(data: xr.DataArray) -> np.ndarray:

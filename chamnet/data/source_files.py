@@ -57,8 +57,8 @@ def expand_paths(paths: Sequence[str], *, years: Sequence[int] = ()) -> list[str
     ----------
     paths : files, stores, addresses such as ``gs://...``, or patterns of files
         ``*`` stands for anything and ``{year}`` for a year, of which the years asked for
-        are found, and the following one where it is there (the last hours of a year may be
-        stamped in the next).
+        are found, and the ones before and after where they are there (the last hours of a
+        year may be stamped in the next, and months are interpolated across its ends).
     years : none: all that there are
 
     Raises
@@ -71,12 +71,19 @@ def expand_paths(paths: Sequence[str], *, years: Sequence[int] = ()) -> list[str
     found: list[str] = []
     for path in paths:
         if "{year}" in path and years:
-            needed = [p for y in years for p in _expand(path.replace("{year}", str(y)))]
-            later = path.replace("{year}", str(max(years) + 1))
-            found += needed + (_glob(later) if "://" not in path else [])
+            found += _expand_years(path, years)
         else:
             found += _expand(path.replace("{year}", "[0-9][0-9][0-9][0-9]"))
     return list(dict.fromkeys(found))
+
+
+def _expand_years(path: str, years: Sequence[int]) -> list[str]:
+    found = [p for y in years for p in _expand(path.replace("{year}", str(y)))]
+    if "://" in path:
+        return found
+    near = min(years) - 1, max(years) + 1
+    earlier, later = (_glob(path.replace("{year}", str(y))) for y in near)
+    return earlier + found + later
 
 
 def _expand(path: str) -> list[str]:
@@ -147,12 +154,15 @@ def _open(
 
 
 def _with_dates(data: xr.Dataset, *, axes: SourceAxes) -> xr.Dataset:
-    name = axes.time or next((n for n in TIME_NAMES if n in data.coords), None)
+    """Data with dates along the dim of time; of cfgrib they are in valid_time, beside it."""
+    name = axes.time or next((n for n in TIME_NAMES if n in data.dims), None)
     if name is None or axes.climatology or name not in data.coords:
         return data
     if axes.time_units is not None:
         data[name].attrs["units"] = axes.time_units
-    return data.assign_coords({name: decode_dates(data[name])})
+    beside = [n for n in TIME_NAMES if n in data.coords and data[n].dims == (name,)]
+    dates = decode_dates(data[name if axes.time else beside[0]])
+    return data.assign_coords({name: (name, dates.values)})
 
 
 def decode_dates(times: xr.DataArray) -> xr.DataArray:

@@ -92,9 +92,26 @@ def _days(series: Series, *, year: int, step: dt.timedelta) -> Steps:
         raise _outside(series, year=year)
     day = _day_of_year(times[is_of_year]) - 1
     _check_days(day, n_days=n_days, per_day=round(DAY / step), series=series, year=year)
+    _check_even(positions[is_of_year], series=series, year=year)
     seconds = {None: 1.0, "hour": 3600.0, "day": float(SECONDS_PER_DAY)}
     length = seconds.get(series.sum_over, over.total_seconds())
     return Steps(positions[is_of_year], day, np.full(day.size, length, np.float32), n_days)
+
+
+def _check_even(positions: np.ndarray, *, series: Series, year: int) -> None:
+    """Check that no step is missing between the midnights that amounts are read at."""
+    per_day = np.diff(positions)
+    if not per_day.size or (per_day == per_day[0]).all():
+        return
+    usual = int(np.bincount(per_day).argmax())
+    day = int(np.argmax(per_day != usual))
+    stamps = list(series.times[positions[day] : positions[day + 1]])
+    expected = [stamps[0] + i * DAY / usual for i in range(usual)]
+    missing = [f"; {str(stamp)[:16]} is missing" for stamp in expected if stamp not in stamps]
+    raise CalendarError(
+        f"{series.source}: {str(stamps[0])[:10]} has {len(stamps)} steps, expected {usual} as on "
+        f"other days of {year}{''.join(missing[:1])}"
+    )
 
 
 def _months(series: Series, *, year: int) -> Steps:

@@ -221,10 +221,19 @@ def _open_variable(source: Mapping[str, Any]) -> Iterator[xr.DataArray]:
     with opened as data:
         if name not in data:
             raise InputError(f"{path}: no variable {name!r}, it has {list(data.data_vars)}")
-        found = data[name]
-        if "time" in found.coords:
-            found = found.assign_coords(time=decode_dates(found["time"]))
-        yield found
+        yield _with_dates(data[name], path=path)
+
+
+def _with_dates(data: xr.DataArray, *, path: str) -> xr.DataArray:
+    if "time" not in data.coords:
+        return data
+    try:
+        return data.assign_coords(time=decode_dates(data["time"]))
+    except (OSError, ValueError) as error:
+        units = data["time"].attrs.get("units")
+        raise InputError(
+            f"{path} ({data.name}): time has units {units!r}, expected dates: {error}"
+        ) from error
 
 
 def _kind_of(source: Mapping[str, Any]) -> str:

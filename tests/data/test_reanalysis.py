@@ -431,3 +431,72 @@ def test_unknown_source_is_refused():
 def test_shipped_tables_make_every_driver(source):
     table = read_source(source, driver_names=DRIVER_NAMES)
     assert set(DRIVER_NAMES) <= set(table.drivers)
+
+
+def make_months(name, values, *, units, year=2015):
+    """Monthly maps of a variable that is the same everywhere."""
+    time = xr.date_range(f"{year}-01-01", periods=len(values), freq="MS")
+    maps = make_reanalysis(year=year)["2m_temperature"][: len(values)].assign_coords(
+        valid_time=time
+    )
+    values = np.asarray(values, "f4")[:, None, None]
+    return (maps * 0 + values).assign_attrs(units=units).to_dataset(name=name)
+
+
+def test_months_of_full_snow_become_days_of_no_more(tmp_path):
+    months = [100, 100, 100, 60, 0, 0, 0, 0, 0, 20, 90, 100]
+    names = ["surface_snow_area_fraction"]
+    data = make_months("snc", months, units="%")
+    days = convert(tmp_path, data, source="cf", names=names)[names[0]]
+    assert (float(days.min()), float(days.max())) == (0, 1)
+    means = days.groupby("time.month").mean().isel(CELL)
+    np.testing.assert_allclose(means * 100, months, atol=1e-4)
+
+
+def make_humid(values):
+    data = make_reanalysis()[["2m_temperature"]].rename({"2m_temperature": "hurs"})
+    values = np.asarray(values, "f4")[:, None, None] + np.zeros((1, 6, 12), "f4")
+    return data.assign(hurs=data["hurs"].copy(data=values).assign_attrs(units="1"))
+
+
+def test_oversaturated_air_is_saturated(tmp_path):
+    humid = np.linspace(0.5, 1.1, 365)
+    options = {"source": "cf", "names": ["relative_humidity"]}
+    found = convert(tmp_path, make_humid(humid), **options).isel(CELL)
+    np.testing.assert_allclose(found["relative_humidity"], np.minimum(humid, 1), rtol=1e-6)
+    months = np.repeat([0.9, 1.05, 1.1], 4)
+    data = make_months("hurs", months, units="1")
+    found = convert(tmp_path, data, **options, name="months.nc").isel(CELL)
+    means = found["relative_humidity"].groupby("time.month").mean()
+    np.testing.assert_allclose(means, np.minimum(months, 1), rtol=1e-6)
+
+
+def test_air_beyond_any_saturation_is_refused(tmp_path):
+    humid = np.where(np.arange(365) == 9, 1.2, 0.5)
+    with pytest.raises(InputError, match=r"humidity is 1\.2 .* on day 10, expected 0 to 1\.1 "):
+        convert(tmp_path, make_humid(humid), source="cf", names=["relative_humidity"])
+
+
+@pytest.mark.parametrize("pattern", ["*", "{year}"])
+def test_months_of_the_years_around_are_found_by_any_pattern(tmp_path, pattern):
+    options = {"source": "cf", "names": ["air_temperature"], "digest": pattern}
+    years = [make_months("tas", [t] * 12, units="K", year=y) for y, t in ((2014, 250), (2015, 290))]
+    for year, data in zip((2014, 2015), years, strict=True):
+        write_reanalysis(tmp_path / f"tas_{year}.nc", data)
+    paths = [str(tmp_path / f"tas_{pattern}.nc")]
+    found = convert(tmp_path, paths=paths, **options).isel(CELL)
+    first = float(found["air_temperature"][0])
+    assert first == pytest.approx(270, abs=5)  # half way from December
+
+
+def test_a_missing_hour_of_amounts_since_midnight_is_refused(tmp_path):
+    data = repeat_hours(xr.concat([make_reanalysis(year=y) for y in (2015, 2016)], "valid_time"))
+    with pytest.raises(
+        CalendarError, match=r"has 3 steps, expected 4 .*; 2015-04-11.06:00 is missing"
+    ):
+        convert(
+            tmp_path,
+            data.drop_isel(valid_time=401).isel(valid_time=slice(0, 1500)),
+            source="era5_land",
+            names=["precipitation_flux"],
+        )

@@ -286,12 +286,12 @@ def test_formula_of_places_needs_months(tmp_path):
         convert(tmp_path, maps, source="cru_ts", names=[DRIVER_NAMES[2]])
 
 
-def test_patterns_of_paths_find_a_year_and_the_next(tmp_path):
+def test_patterns_of_paths_find_a_year_and_its_neighbors(tmp_path):
     for year in (2014, 2015, 2016):
         (tmp_path / f"t_{year}.nc").touch()
     pattern = str(tmp_path / "t_{year}.nc")
     found = [Path(p).name for p in expand_paths([pattern], years=[2015])]
-    assert found == ["t_2015.nc", "t_2016.nc"]
+    assert found == ["t_2014.nc", "t_2015.nc", "t_2016.nc"]
     assert len(expand_paths([str(tmp_path / "*.nc"), pattern])) == 3
     assert expand_paths(["gs://bucket/x.zarr"]) == ["gs://bucket/x.zarr"]
     with pytest.raises(InputError, match=r"t_2013.nc: no such file or store"):

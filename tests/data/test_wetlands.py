@@ -129,6 +129,13 @@ def test_map_that_does_not_fit_is_refused(tmp_path, change, options, message):
     assert not (tmp_path / "wetlands.json").exists()
 
 
+def test_times_that_are_no_dates_are_refused_by_their_file(tmp_path):
+    time = ("time", np.arange(12), {"units": "months since Jan 2000"})
+    data = make_wetland_map().assign_coords(time=time)
+    with pytest.raises(InputError, match=r"map.nc \(Fw\): time has units 'months since Jan"):
+        convert(tmp_path, data)
+
+
 def test_map_without_coordinates_is_refused(tmp_path):
     with pytest.raises(GridError, match=r"map.nc: no latitude coordinate"):
         convert(tmp_path, make_wetland_map().drop_vars("lat"))
