@@ -79,7 +79,9 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
 
 def _add_members(command: argparse.ArgumentParser) -> None:
     """What is asked of trained members: which they are, and what they may read."""
-    command.add_argument("--checkpoint", nargs="+", required=True, metavar="C", help="members")
+    command.add_argument(
+        "--checkpoint", nargs="+", action="extend", required=True, metavar="C", help="members"
+    )
     command.add_argument(
         "--mode",
         choices=("few_shot", "zero_shot"),
@@ -109,11 +111,17 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "names and units, and FCH4 where it was measured. Nothing is trained.",
     )
     predict.add_argument("--place", required=True, metavar="CSV", help="days of the place")
-    predict.add_argument("--latitude", type=float, required=True, metavar="DEG")
-    predict.add_argument("--longitude", type=float, required=True, metavar="DEG")
+    only_checked = "may be left out: it is checked, and no number depends on it"
+    predict.add_argument("--latitude", type=float, metavar="DEG", help=only_checked)
+    predict.add_argument("--longitude", type=float, metavar="DEG", help=only_checked)
     _add_members(predict)
     predict.add_argument(
-        "--attribute", nargs="*", default=[], metavar="NAME=VALUE", help="others are unknown"
+        "--attribute",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="others are unknown",
     )
     predict.add_argument("--out", required=True, metavar="FILE.csv", help="table of days")
     predict.add_argument("--figure", metavar="FILE.png", help="series with its intervals")
@@ -129,18 +137,23 @@ def _predict(options: argparse.Namespace) -> None:
         latitude=options.latitude,
         longitude=options.longitude,
         mode=options.mode,
-        attributes=dict(_parse_attribute(text) for text in options.attribute),
+        attributes=_parse_attributes(options.attribute),
         out=options.out,
         figure=options.figure,
     )
 
 
-def _parse_attribute(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise ConfigError(f"--attribute {text!r}, expected NAME=VALUE with a number") from None
+def _parse_attributes(texts: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name in found:
+            raise ConfigError(f"--attribute {text!r}, but {name!r} is {found[name]:g} already")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--attribute {text!r}, expected NAME=VALUE with a number") from None
+    return found
 
 
 def _add_info(commands: argparse._SubParsersAction) -> None:

@@ -37,6 +37,7 @@ from chamnet.config_products import (
     PublicationConfig,
     Section,
     Target,
+    refuse_twice,
 )
 from chamnet.errors import ConfigError
 
@@ -60,6 +61,11 @@ class RunConfig(Section):
     product_version: Name = Field(
         "0.1", description="version of what is published; a new one whenever its numbers change"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        refuse_twice(self.targets, option="run.targets")
+        return self
 
 
 class DemoConfig(Section):
@@ -212,7 +218,56 @@ class Config(Section):
             raise ValueError(
                 "model.response false leaves out the flux that predict.mode prior reads"
             )
+        self._check_maps()
+        self._check_other_models()
         return self
+
+    def _check_other_models(self) -> None:
+        """Check that no variable of another process model is taken for two fluxes."""
+        for name, other in (("simulate", self.simulate), ("prior", self.prior)):
+            if other.flux_path and other.flux_variable and len(self.run.targets) > 1:
+                raise ValueError(
+                    f"{name}.flux_variable {other.flux_variable!r} cannot be the flux of both "
+                    f"run.targets {self.run.targets}, expected one target at a time, or null "
+                    "for the names that we know"
+                )
+
+    def _check_maps(self) -> None:
+        """Check what the networks of maps must be, and that those left out are there."""
+        if self.drivers.paths and not self.model.year_level:
+            raise ValueError(
+                "model.year_level false: maps embed cells year by year, expected true, or "
+                "drivers.paths [] (no maps); skill.variants may switch it off"
+            )
+        known = [f"{member:02d}" for member in range(self.train.n_members)]
+        for dropped in self.budget.dropped_members:
+            if dropped.member not in known:
+                raise ValueError(
+                    f"budget.dropped_members: member {dropped.member!r} of {dropped.target}, "
+                    f"expected one of {known} (train.n_members {self.train.n_members})"
+                )
+
+    def files(self) -> list[str]:
+        """Paths of all that the user brought, each once."""
+        table = [self.drivers.source] if Path(self.drivers.source).is_file() else []
+        found = [
+            *(*self.drivers.paths, *table),
+            *(*self.attributes.files(), *self.wetlands.files()),
+            *(*self.towers.files(), *self.chambers.files()),
+            *(self.simulate.flux_path, self.prior.flux_path),
+            *(self.budget.gcp_mask, self.budget.gcp_workbook, *self.budget.region_paths()),
+        ]
+        return [path for path in dict.fromkeys(found) if path]
+
+    def publication_terms(self) -> dict[str, Any]:
+        """Options of the publication; files beside a shapefile come under its licence."""
+        terms = self.publication.model_dump(mode="json")
+        given = self.publication.input_licences
+        for file in self.budget.region_files:
+            if file.path in given:
+                beside = dict.fromkeys(file.files(), given[file.path])
+                terms["input_licences"] = beside | terms["input_licences"]
+        return terms
 
 
 def parse_config(values: dict[str, Any]) -> Config:

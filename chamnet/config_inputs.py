@@ -1,10 +1,11 @@
 """Options of the inputs that lie in place: maps, towers and chambers."""
 
-from typing import Literal
+from typing import Literal, Self
 
+import pydantic
 from pydantic import Field
 
-from chamnet.config_products import Name, Section
+from chamnet.config_products import Name, Section, refuse_twice
 
 
 class ProxiesConfig(Section):
@@ -53,6 +54,16 @@ class AttributesConfig(Section):
         None, description="raster of IGBP classes, 0 or 17 = water, 15 = ice"
     )
 
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        refuse_twice([source.name for source in self.sources], option="attributes.sources: names")
+        return self
+
+    def files(self) -> list[str]:
+        """Rasters, and tables of their mapping units."""
+        own = [path for source in self.sources for path in (source.path, source.table)]
+        return [path for path in (self.land_cover, self.land_fraction, *own) if path]
+
 
 class WetlandLayer(Section):
     """A map of fractions of the cell's area: NetCDF, Zarr, or GeoTIFF of any CRS."""
@@ -88,6 +99,15 @@ class WetlandsConfig(Section):
     """Wetland extent; every map gives budgets of its own."""
 
     sources: list[WetlandSource] = Field([], description="maps, replaced whole")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        refuse_twice([source.name for source in self.sources], option="wetlands.sources: names")
+        return self
+
+    def files(self) -> list[str]:
+        """Maps, and layers that are taken off them."""
+        return [layer.path for source in self.sources for layer in (source, *source.subtract)]
 
 
 class TowersConfig(Section):
@@ -129,6 +149,17 @@ class TowersConfig(Section):
     )
     cluster_km: float = Field(100.0, ge=0, description="sites within this distance share a cluster")
 
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        first, last = self.first_year, self.last_year
+        if first is not None and last is not None and last < first:
+            raise ValueError(f"towers.last_year {last} is before towers.first_year {first}")
+        return self
+
+    def files(self) -> list[str]:
+        """Folder of towers and tables of sites."""
+        return [path for path in (self.folder, self.sites, self.licences) if path]
+
 
 class ChambersConfig(Section):
     """Chambers: methane consumption of upland soil."""
@@ -154,3 +185,7 @@ class ChambersConfig(Section):
     cluster_km: float = Field(
         100.0, ge=0, description="places within this distance share a cluster"
     )
+
+    def files(self) -> list[str]:
+        """Table of chambers, and normals."""
+        return [path for path in (self.path, self.normals) if path]

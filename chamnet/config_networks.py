@@ -1,7 +1,8 @@
 """Options of networks: what they are, what trains them, and what they are compared with."""
 
-from typing import Literal
+from typing import Any, Literal
 
+import pydantic
 from pydantic import Field
 
 from chamnet.config_products import Fraction, Name, Section
@@ -131,13 +132,10 @@ class TrainConfig(Section):
 class SkillConfig(Section):
     """Cross-validation, under the target ``skill``."""
 
-    protocols: list[Literal["temporal", "spatial", "simulated_temporal", "simulated_spatial"]] = (
-        Field(
-            ["temporal", "spatial"],
-            min_length=1,
-            description="what is held out: later years, clusters; of simulated places half the "
-            "years, blocks of 10 degrees",
-        )
+    protocols: list[Literal["temporal", "spatial"]] = Field(
+        ["temporal", "spatial"],
+        min_length=1,
+        description="what is held out of the observed places: later years, clusters",
     )
     models: list[Baseline | Literal["chamnet", "chamnet+class"]] = Field(
         ["chamnet", "lstm", "climatology"], min_length=1, description="models compared"
@@ -160,3 +158,15 @@ class SkillConfig(Section):
     n_seeds: int = Field(1, ge=1, le=100, description="seeds a model")
     n_members: int = Field(1, ge=1, le=100, description="networks averaged in a fit")
     n_processes: int = Field(2, ge=1, le=256, description="fits side by side")
+
+    @pydantic.field_validator("protocols", mode="before")
+    @classmethod
+    def _check(cls, protocols: Any) -> Any:
+        if isinstance(protocols, list):
+            simulated = [name for name in protocols if str(name).startswith("simulated_")]
+            if simulated:
+                raise ValueError(
+                    f"{simulated} hold out simulated places, which a run does not score "
+                    "(benchmarks/skill.py does), expected temporal or spatial"
+                )
+        return protocols

@@ -1,5 +1,7 @@
 """Options of what a run gives: budgets, regions, exports; and what all sections are made of."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
 import pydantic
@@ -19,6 +21,19 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
+def refuse_twice(names: Sequence[str], *, option: str) -> None:
+    """Check that no name comes up twice.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{option} {twice} come up twice, expected each once")
+
+
 class RegionFile(Section):
     """A region system of the user's own."""
 
@@ -27,6 +42,14 @@ class RegionFile(Section):
         description="GeoJSON, shapefile or GeoPackage of polygons that do not overlap"
     )
     column: str = Field("name", description="column that names the regions")
+
+    def files(self) -> list[str]:
+        """The path, and where it is a shapefile the files of its name beside it."""
+        path = Path(self.path)
+        if path.suffix.lower() != ".shp":
+            return [self.path]
+        beside = (p for p in path.parent.glob("*") if p.stem == path.stem and p != path)
+        return [self.path, *sorted(map(str, beside))]
 
 
 class DroppedMember(Section):
@@ -68,6 +91,11 @@ class BudgetConfig(Section):
             raise ValueError(f"region_files: names {twice} are of other systems, or come up twice")
         return self
 
+    def region_paths(self) -> list[str]:
+        """Files that regions are read from."""
+        own = [path for file in self.region_files for path in file.files()]
+        return [path for path in (self.gcp_mask, *own) if path]
+
 
 class PublicationConfig(Section):
     """Who publishes the maps, under which name and licence, as their attributes then say."""
@@ -88,8 +116,9 @@ class PublicationConfig(Section):
 class ExportsConfig(Section):
     """Maps as NetCDF, GeoTIFF, STAC and for ILAMB, under the target ``exports``."""
 
-    variables: list[str] = Field(
-        ["wetland_ch4_flux", "soil_ch4_consumption_flux", "ch4_net_flux"],
+    variables: list[str] | None = Field(
+        None,
         min_length=1,
-        description="variables of maps.zarr that are written as GeoTIFFs, one a month",
+        description="variables of maps.zarr that are written as GeoTIFFs, one a month; null: "
+        "those there are of wetland_ch4_flux, soil_ch4_consumption_flux and ch4_net_flux",
     )

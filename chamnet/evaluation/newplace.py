@@ -47,10 +47,10 @@ def predict_new_place(
     *,
     checkpoints: Sequence[str | os.PathLike],
     place: str | os.PathLike,
-    latitude: float,
-    longitude: float,
     mode: str,
     out: str | os.PathLike,
+    latitude: float | None = None,
+    longitude: float | None = None,
     figure: str | os.PathLike | None = None,
     attributes: Mapping[str, float] | None = None,
     flux_units: str = "nmol m-2 s-1",
@@ -62,9 +62,10 @@ def predict_new_place(
     ----------
     checkpoints : members of one target; ``out_of_bag.csv`` must lie beside each
     place : CSV, a row a day, see `read_days_of_place`
-    latitude, longitude : degrees
     mode : few_shot or zero_shot
     out : CSV
+    latitude, longitude : degrees, -90 to 90 and -180 to 360
+        Checked where they are given; no number depends on them.
     figure : PNG; none without it
     attributes : values by name, in the units of training; the others are taken as unknown
     flux_units : of the FCH4 column
@@ -81,14 +82,15 @@ def predict_new_place(
     CheckpointError
         If a checkpoint cannot be read or was not trained for the mode.
     InputError
-        If a file cannot be used, no year has drivers on half of its days, or the out-of-bag
-        predictions of the mode are missing.
+        If a file cannot be used, no year has drivers on half of its days, the out-of-bag
+        predictions of the mode are missing, or a coordinate or attribute is out of its range.
     """
     import torch
 
     torch.set_num_threads(threads)
+    where = _coordinates(latitude, longitude)
     members = load_members(checkpoints, mode)
-    data = _read_place(place, members[0], latitude, longitude, attributes or {}, flux_units)
+    data = _read_place(place, members[0], where, attributes or {}, flux_units)
     judged = {
         used: read_judged(checkpoints, used, has_factor=members[0].has_mean_factor(used))
         for used in dict.fromkeys((mode, "zero_shot"))
@@ -107,6 +109,15 @@ def predict_new_place(
         _plot_place(table, Path(figure), title=f"{Path(place).stem}: {data.target}")
     logger.info("predict: %d days of %d years, in %s", len(table), len(parts), out)
     return table
+
+
+def _coordinates(latitude: float | None, longitude: float | None) -> tuple[float, float]:
+    """Latitude and longitude, NaN where they are not given."""
+    given = {"latitude": (latitude, -90, 90), "longitude": (longitude, -180, 360)}
+    for name, (value, least, most) in given.items():
+        if value is not None and not least <= value <= most:
+            raise InputError(f"{name} {value:g}, expected {least} to {most} degrees")
+    return tuple(np.nan if value is None else value for value, _, _ in given.values())
 
 
 def _first_year_read(data: PlaceData) -> float:
@@ -148,8 +159,7 @@ def read_judged(
 def _read_place(
     path: str | os.PathLike,
     member: Member,
-    latitude: float,
-    longitude: float,
+    where: tuple[float, float],
     attributes: Mapping[str, float],
     flux_units: str,
 ) -> PlaceData:
@@ -168,8 +178,8 @@ def _read_place(
         attributes=_attributes(member, attributes)[None],
         years=years,
         n_steps=np.array([366 if pd.Timestamp(y, 1, 1).is_leap_year else 365 for y in years]),
-        latitude=np.array([latitude]),
-        longitude=np.array([longitude]),
+        latitude=np.array([where[0]]),
+        longitude=np.array([where[1]]),
         cluster=np.zeros(1, dtype=int),
         place_class=np.array(["unknown"]),
         place=np.array([Path(path).stem]),
@@ -210,6 +220,9 @@ def _attributes(member: Member, given: Mapping[str, float]) -> np.ndarray:
             f"attributes {unknown}, expected some of {list(member.attribute_names)}, which the "
             "checkpoint was trained on"
         )
+    for name, value in given.items():
+        if not np.isfinite(value):
+            raise InputError(f"attribute {name!r} is {value}, expected a finite number")
     left = [name for name in member.attribute_names if name not in given]
     if left:
         logger.info("predict: attributes taken as unknown: %s", left)

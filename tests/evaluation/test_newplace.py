@@ -66,7 +66,7 @@ def write_place(path, *, n_days=731, measured=slice(100, 220), **columns):
 def predict(checkpoints, folder, *, mode="few_shot", place=None, **options):
     place = place or write_place(folder / "place.csv")
     return predict_new_place(
-        checkpoints=checkpoints, place=place, mode=mode, out=folder / "out.csv", **WHERE, **options
+        checkpoints=checkpoints, place=place, mode=mode, out=folder / "out.csv", **WHERE | options
     )
 
 
@@ -160,8 +160,29 @@ def test_too_few_days_and_missing_drivers_are_refused(checkpoints, tmp_path):
 def test_attributes_and_modes_that_the_checkpoint_does_not_know_are_refused(checkpoints, tmp_path):
     with pytest.raises(InputError, match=r"attributes \['peat'\], expected some of"):
         predict(checkpoints, tmp_path, attributes={"peat": 1.0})
+    with pytest.raises(InputError, match="attribute 'level' is inf, expected a finite number"):
+        predict(checkpoints, tmp_path, attributes={"level": np.inf})
     with pytest.raises(CheckpointError, match="mode 'frozen', expected one of"):
         predict(checkpoints, tmp_path, mode="frozen")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"latitude": 91.0}, "latitude 91, expected -90 to 90 degrees"),
+        ({"longitude": -181.0}, "longitude -181, expected -180 to 360 degrees"),
+        ({"latitude": np.nan}, "latitude nan, expected -90 to 90 degrees"),
+    ],
+)
+def test_a_coordinate_that_is_none_is_refused(checkpoints, tmp_path, where, message):
+    with pytest.raises(InputError, match=message):
+        predict(checkpoints, tmp_path, **where)
+
+
+def test_no_number_depends_on_the_coordinates(checkpoints, tmp_path):
+    here = predict(checkpoints, tmp_path)
+    nowhere = predict(checkpoints, tmp_path, latitude=None, longitude=None)
+    pd.testing.assert_frame_equal(here, nowhere)
 
 
 @pytest.mark.parametrize(

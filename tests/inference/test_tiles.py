@@ -72,7 +72,7 @@ def test_a_year_whose_shards_are_gone_begins_again(world, tmp_path):
     store = tmp_path / "2012.zarr"
     parts = [world.predict(2012, store=store, tile=tile, n_tiles=2) for tile in (0, 1)]
     finish_fluxes(store=store, parts=parts)
-    (tmp_path / "2012.json").unlink()  # as Snakemake does when the job was killed after its end
+    (tmp_path / "2012.json").unlink()  # as someone may who wants the year anew
     with pytest.raises(StoreError, match="3 of 3 shards are not written, the first '00000'"):
         finish_fluxes(store=store, parts=parts)
     assert not any(part.exists() for part in parts)

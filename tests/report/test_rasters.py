@@ -7,6 +7,7 @@ from chamnet.data.store import open_store
 from chamnet.errors import InputError
 from chamnet.provenance import read_json
 from chamnet.report import rasters
+from chamnet.report.maps import publish_maps
 from chamnet.report.rasters import export_ilamb, export_maps, statistics_of, write_cog
 
 
@@ -58,7 +59,18 @@ def test_a_geotiff_that_is_not_its_map_is_refused(store, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["ch4", "cell_area"])
 def test_a_variable_that_is_no_monthly_map_is_refused(store, tmp_path, name):
     with pytest.raises(InputError, match=f"no monthly map '{name}', there are"):
-        export_maps(out=tmp_path / "e.json", maps=store, variables=[name])
+        export_maps(out=tmp_path / "e.json", maps=store, variables=["ch4_net_flux", name])
+    assert list(tmp_path.iterdir()) == []  # said before anything is written
+
+
+def test_fluxes_that_are_there_are_exported_where_none_is_named(run, tmp_path):
+    publish_maps(
+        store=tmp_path / "maps.zarr", digest="m", fluxes={"emission": run.fluxes["emission"]},
+        wetlands=run.wetlands, cells=run.cells, step_deg=10.0, synthetic=True, applicability={},
+    )  # fmt: skip
+    export_maps(out=tmp_path / "exports/e.json", maps=tmp_path / "maps.zarr")
+    names = {p.name.partition("_flux")[0] for p in (tmp_path / "exports/geotiff").glob("*.tif")}
+    assert names == {"wetland_ch4"}
 
 
 def test_files_for_ilamb_hold_one_flux_and_its_spread(exports, store):
@@ -83,6 +95,7 @@ def test_a_target_that_was_not_run_has_no_file_for_ilamb(store, tmp_path):
 def test_the_stac_item_names_place_time_and_files(exports):
     item = read_json(exports / "stac_item.json")
     assert item["properties"]["start_datetime"] == "2011-01-01T00:00:00Z"
+    assert item["properties"]["end_datetime"] == "2013-01-01T00:00:00Z"  # of the last month
     assert item["bbox"] == [-180, -90, 180, 90]
     files = [a["href"] for name, a in item["assets"].items() if name != "maps"]
     assert all((exports / name).exists() for name in files)

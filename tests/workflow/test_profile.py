@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chamnet.config import parse_config
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "workflow/profiles/slurm/config.yaml").read_text()
 PROFILE = yaml.safe_load(TEXT)
@@ -21,7 +23,18 @@ USES_NETWORK = {*NETWORK_STAGES, "cross_validate"}
 SNAKEMAKE_ITSELF_MB = 1000  # a job's own Snakemake needs 250 to 360 MB of what is asked for
 
 
+def memory_of_conversion(**drivers):
+    """The function of the rules that the memory of convert_drivers comes from."""
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    values = {"run": {"name": "x"}, "drivers": {"names": ["air_temperature"]} | drivers}
+    found = {"options": parse_config(values)}
+    exec(re.search(r"(?ms)^def memory_of_conversion.*?(?=^def )", text)[0], found)
+    return found["memory_of_conversion"]
+
+
 def megabytes(rule, attempt):
+    if rule == "convert_drivers":
+        return memory_of_conversion()(None, attempt)
     return eval(PROFILE["set-resources"][rule]["mem_mb"], {"attempt": attempt})
 
 
@@ -84,6 +97,14 @@ def test_a_job_asks_for_enough_memory_and_for_more_after_a_failure(rule):
     asked = [megabytes(rule, attempt) for attempt in (1, 2, 3)]
     assert asked[0] >= SNAKEMAKE_ITSELF_MB
     assert asked == sorted(set(asked))
+
+
+def test_the_memory_of_a_conversion_follows_its_option_and_grows_with_each_attempt():
+    assert "mem_mb" not in PROFILE["set-resources"]["convert_drivers"]
+    assert "mem_mb=memory_of_conversion" in (ROOT / "workflow/rules/drivers.smk").read_text()
+    asked = memory_of_conversion(memory_gb=6)
+    assert asked(None, 1) >= 6 * 1024 + 360  # Snakemake itself needs some
+    assert asked(None, 3) == 3 * asked(None, 1)
 
 
 @pytest.mark.parametrize("rule", sorted(PROFILE["groups"]))

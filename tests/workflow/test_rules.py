@@ -85,6 +85,19 @@ def test_a_wrong_option_stops_before_any_job():
 
 
 @pytest.mark.slow
+def test_a_member_that_is_left_out_calibrates_nothing():
+    dropped = "budget={dropped_members: [{target: emission, member: '01', reason: bad}]}"
+    done = run_snakemake("--dag", "--forceall", "--config", dropped, "--", "global_budget")
+    assert done.returncode == 0, done.stderr
+    label_of = dict(re.findall(r'(\d+)\[label = "([^"]+)"', done.stdout))
+    read = {job: set() for job, label in label_of.items() if label == "calibrate"}
+    for before, after in re.findall(r"(\d+) -> (\d+)", done.stdout):
+        if after in read and "member" in label_of[before]:
+            read[after].add(label_of[before][-2:])
+    assert sorted(map(sorted, read.values())) == [["00", "01", "02"], ["00", "02"]]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "is_read"), [("prior", True), ("zero_shot", False)])
 def test_a_process_models_flux_is_made_where_the_mode_of_cells_reads_it(mode, is_read):
     done = run_snakemake(

@@ -16,10 +16,7 @@ rule build_regions:
         systems=options.budget.region_systems,
         gcp_mask=options.budget.gcp_mask,
         files=plain(options.budget.region_files),
-        sources=lambda wildcards: listing(
-            options.budget.gcp_mask,
-            *(file.path for file in options.budget.region_files),
-        ),
+        sources=lambda wildcards: listing(*options.budget.region_paths()),
         code=digest_of_code("chamnet.budget.regions"),
     message:
         "Weighing cells by region"

@@ -36,6 +36,14 @@ def members():
     return [f"{member:02d}" for member in range(options.train.n_members)]
 
 
+def kept_members(target):
+    """Names of a target's networks but those that its budget leaves out."""
+    dropped = {
+        row.member for row in options.budget.dropped_members if row.target == target
+    }
+    return [member for member in members() if member not in dropped]
+
+
 def driver_years():
     """Years of drivers that are converted, first and last included; none without a source."""
     drivers = options.drivers
@@ -137,6 +145,11 @@ def driver_files(year):
         return own + expand_paths(drivers.paths, years=[int(year)])
     except InputError as error:
         raise WorkflowError(hide_credentials(f"config: {error}"))
+
+
+def memory_of_conversion(wildcards, attempt):
+    """MB of a job that converts drivers: its option, its libraries and Snakemake itself."""
+    return attempt * (int(1024 * options.drivers.memory_gb) + 700)
 
 
 def moment():
@@ -252,17 +265,7 @@ def daily_maps():
 
 def sources():
     """Paths of all that the user brought."""
-    inputs, budget = options.attributes, options.budget
-    paths = [
-        *options.drivers.paths,
-        *(inputs.land_cover, inputs.land_fraction),
-        *(source.path for source in [*inputs.sources, *options.wetlands.sources]),
-        *(options.towers.folder, options.towers.sites, options.towers.licences),
-        *(options.chambers.path, options.chambers.normals),
-        *(budget.gcp_mask, budget.gcp_workbook),
-        *(file.path for file in budget.region_files),
-    ]
-    return [str(path) for path in dict.fromkeys(paths) if path]
+    return options.files()
 
 
 def options_of_maps():

@@ -15,11 +15,7 @@ rule build_cells:
     params:
         grid=section("grid"),
         attributes=section("attributes"),
-        sources=lambda wildcards: listing(
-            options.attributes.land_cover,
-            options.attributes.land_fraction,
-            *(source.path for source in options.attributes.sources),
-        ),
+        sources=lambda wildcards: listing(*options.attributes.files()),
         code=digest_of_code("chamnet.data.cells"),
     message:
         "Building the cells of the grid"
@@ -40,7 +36,7 @@ rule convert_drivers:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=int(1024 * options.drivers.memory_gb) + 300,
+        mem_mb=memory_of_conversion,
         runtime=120,
     params:
         drivers={
@@ -80,9 +76,7 @@ rule convert_wetlands:
         runtime=30,
     params:
         wetlands=plain(options.wetlands.sources),
-        sources=lambda wildcards: listing(
-            *(source.path for source in options.wetlands.sources)
-        ),
+        sources=lambda wildcards: listing(*options.wetlands.files()),
         code=digest_of_code("chamnet.data.wetlands"),
     message:
         "Putting wetland extents of {wildcards.year} on the grid"

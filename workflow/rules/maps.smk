@@ -38,7 +38,7 @@ rule publish_maps:
         attributes={"product_version": options.run.product_version},
         checkpoints=lambda wildcards, input: by_model(input.checkpoints),
         config=options_of_maps(),
-        publication=section("publication"),
+        publication=options.publication_terms(),
         sources=sources(),
         code=digest_of_code("chamnet.report.maps", "chamnet.report.lineage"),
     message:

@@ -60,7 +60,8 @@ if options.predict.tiles > 1:
                 tile=tiles(),
             ),
         output:
-            manifest="results/{run}/fluxes/{target}/{year}.json",
+            # a year finished in other tiles is whole: what says so must not be removed
+            manifest=update("results/{run}/fluxes/{target}/{year}.json"),
         log:
             "results/{run}/logs/finish_fluxes/{target}_{year}.log",
         benchmark:

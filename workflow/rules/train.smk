@@ -1,9 +1,3 @@
-def kept_members(target):
-    """Names of a target's networks but those that its budget leaves out."""
-    dropped = {row.member for row in options.budget.dropped_members if row.target == target}
-    return [member for member in members() if member not in dropped]
-
-
 rule fit_normalization:
     input:
         observations="results/{run}/observations/{target}.json",

@@ -25,7 +25,8 @@ cross_validate(
     out=snakemake.output.csv,
     predictions_folder=Path(snakemake.output.csv).parent / "predictions",
     figures_folder=Path(snakemake.output.csv).parent / "figures",
-    **snakemake.params.skill,
+    **snakemake.params.skill
+    | {"n_processes": min(snakemake.params.skill["n_processes"], snakemake.threads)},
     model=snakemake.params.model,
     train=snakemake.params.train,
     seed=snakemake.params.seed,
