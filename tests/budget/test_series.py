@@ -44,11 +44,10 @@ def test_anomalies_sum_to_nothing_and_lie_in_their_bands(tables):
     assert (years["mean_tg"] < years["q95_tg"]).all()
 
 
-@pytest.mark.parametrize("member", ["00", "01", "02"])
-def test_a_member_left_out_of_one_target_is_in_no_series_of_it(tables, tmp_path, member):
+def test_a_member_left_out_of_one_target_is_in_no_series_of_it(tables, tmp_path):
     run, before = tables
     paths = {name: tmp_path / f"{name}.csv" for name in ("years", "seasons", "trends")}
-    dropped = [{"target": "emission", "member": member, "reason": "its loss diverged"}]
+    dropped = [{"target": "emission", "member": "01", "reason": "its loss diverged"}]
     summarize(run, csv=tmp_path / "b.csv", netcdf=tmp_path / "b.nc", dropped_members=dropped)
     write_series(netcdf=tmp_path / "b.nc", **paths)
     budget = pd.read_csv(tmp_path / "b.csv").set_index(KEYS)["mean_tg"].sort_index()

@@ -99,6 +99,7 @@ def test_the_page_is_self_contained_and_has_a_picture(tmp_path):
     assert "Nothing was found that the run would refuse" in page
 
 
+@pytest.mark.slow
 def test_faults_of_different_sources_are_told_together(tmp_path):
     options = write_world(tmp_path)
     broken = make_wetland_map().isel(time=slice(0, 11))

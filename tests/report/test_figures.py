@@ -37,7 +37,15 @@ def draw(name, run, out, *, maps=None, **options):
     return function(out=out / f"{name}.png", **inputs, **options)
 
 
-@pytest.mark.parametrize("name", ["budgets", "seasons", "series", "maps"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "budgets",
+        "series",
+        pytest.param("seasons", marks=pytest.mark.slow),
+        pytest.param("maps", marks=pytest.mark.slow),
+    ],
+)
 def test_figures_come_as_png_and_pdf_at_a_pages_width(run, store, tmp_path, name):
     png, pdf = draw(name, run, tmp_path, maps=store, synthetic=True)
     assert image.imread(png).shape[1] == 1440  # 7.2 inches at 200 dots

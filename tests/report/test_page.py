@@ -281,6 +281,7 @@ def test_a_headline_names_how_much_of_it_is_extrapolated(run, tmp_path, share, i
     assert ("is extrapolated" in text) == is_named
 
 
+@pytest.mark.slow
 def test_where_the_maps_came_from_stands_on_the_page(run, store, tmp_path):
     text = words(write(run, tmp_path, maps=store))
     assert "licence of the maps CC-BY-4.0" in text

@@ -243,6 +243,7 @@ def test_windows_are_the_months_that_have_a_flux():
     ]
 
 
+@pytest.mark.slow
 def test_places_of_a_run_take_the_flux_of_tem_mdm_by_naming_its_path(tmp_path):
     towers = read_emission(
         store=tmp_path / "emission.zarr",

@@ -80,6 +80,7 @@ def simulate_cells(folder, world, **changes):
     return simulate_prior_of_cells(stores=stores, cells=cells, drivers=drivers, **options)
 
 
+@pytest.mark.slow
 def test_a_cell_has_the_flux_of_a_place_in_it_whatever_the_shards(tmp_path, flux):
     for shard in (2, 5):
         folder = tmp_path / str(shard)
