@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from chamnet.model.decoder import months_away
+from chamnet.model.daily_inputs import months_away
 from chamnet.timeaxis import N_MONTHS
 
 MONTHS_OF_DOUBT = 0.5  # measured months that weigh as much as the network, before training

@@ -1,54 +1,15 @@
 """From the target year's weather, and what is known of the place, to its daily flux."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from chamnet.model.conditioning import Conditions, apply_film
+from chamnet.model.daily_inputs import DailyInputs
 from chamnet.model.recurrent import LSTM
-from chamnet.timeaxis import N_MONTHS
 
-N_PHASE = 2
 HIGHEST_LOG_LEVEL = 4.0  # of e: a place's level is at most 55 times the flux scale's
-
-
-def build_phase(fraction: Tensor) -> Tensor:
-    """Sine and cosine of the day of the year, (B, T) of fractions to (B, T, 2)."""
-    angle = 2 * math.pi * fraction
-    return torch.stack([angle.sin(), angle.cos()], dim=-1)
-
-
-def upsample_season(season: Tensor, fraction: Tensor) -> Tensor:
-    """Seasonal summary of each day, linear between middles of months, round the year.
-
-    Parameters
-    ----------
-    season : (B, 12, S)
-    fraction : (B, T), or (1, T) for all, of the year at the middle of each day
-
-    Returns
-    -------
-    (B, T, S)
-    """
-    return (1 - months_away(fraction)).clamp(min=0).to(season.dtype) @ season
-
-
-def months_away(fraction: Tensor) -> Tensor:
-    """Distance of each day to the middle of each month, round the year, in months.
-
-    Parameters
-    ----------
-    fraction : (B, T), of the year at the middle of each day
-
-    Returns
-    -------
-    (B, T, 12), 0 to 6
-    """
-    position = fraction * N_MONTHS - 0.5  # in months, -0.5 to 11.5
-    distance = (position.unsqueeze(-1) - torch.arange(N_MONTHS, device=fraction.device)).abs()
-    return torch.minimum(distance, N_MONTHS - distance)
+DAYS_AT_ONCE = 32  # whose states a processor's cache holds
 
 
 class Decoder(nn.Module):
@@ -73,13 +34,13 @@ class Decoder(nn.Module):
         self.n_season = n_season
 
     def forward(
-        self, inputs: Tensor, conditions: Conditions, *, needs_states: bool = True
+        self, inputs: DailyInputs, conditions: Conditions, *, needs_states: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         """Flux of each day over the flux scale, never negative, and the states it is read from.
 
         Parameters
         ----------
-        inputs : (B, T, I)
+        inputs : of each day
             The last ``n_season`` are the seasonal summary.
         conditions : of each place
         needs_states : False is quicker once trained, where no gradient is asked for, and gives
@@ -89,30 +50,48 @@ class Decoder(nn.Module):
         -------
         (B, T), (B, T, H)
         """
-        features = apply_film(inputs, conditions.input_scale, conditions.input_shift)
+        for_states, for_season = self.to_flux.weight[0].split(
+            [self.recurrent.hidden_size, self.n_season]
+        )
+        features, season = self._lay_out(inputs, conditions, for_season)
         first = (conditions.hidden.unsqueeze(0), conditions.cell.unsqueeze(0))
-        states = self.recurrent(self.dropout(features), first)[0]  # (B, T, H)
-        for_states, for_season = self.to_flux.weight[0].split([states.shape[-1], self.n_season])
-        if needs_states or self.training or torch.is_grad_enabled():
+        states = self.recurrent(features, first)[0]  # (B, T, H)
+        if needs_states or self._learns:
             states = apply_film(states, conditions.output_scale, conditions.output_shift)
             states = self.dropout(states)
             read = (states * for_states).sum(-1)  # (B, T)
         else:
             states, read = None, _read_film(states, conditions, for_states)
         # ``to_flux`` of states and season side by side, without laying them so in memory
-        season = inputs[..., inputs.shape[-1] - self.n_season :]
-        raw = read + season @ for_season + self.to_flux.bias
+        raw = read + season + self.to_flux.bias
         raw = raw.float() * (1 + conditions.gain.unsqueeze(1)) + conditions.offset.unsqueeze(1)
         level = conditions.log_level.float().clamp(max=HIGHEST_LOG_LEVEL).exp()
         return functional.softplus(raw) * level.unsqueeze(1), states
+
+    @property
+    def _learns(self) -> bool:
+        return self.training or torch.is_grad_enabled()
+
+    def _lay_out(
+        self, inputs: DailyInputs, conditions: Conditions, for_season: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs behind FiLM, (B, T, I), and the weighted sum of the seasonal summary, (B, T)."""
+        film = conditions.input_scale, conditions.input_shift
+        if self._learns or len(inputs.fraction) > 1:  # of more than one calendar
+            laid = inputs.lay_out()
+            season = laid[..., laid.shape[-1] - self.n_season :] @ for_season
+            return self.dropout(apply_film(laid, *film)), season
+        dtype = self.recurrent.weight_hh_l0.dtype
+        return inputs.lay_out_filmed(*film, dtype=dtype), inputs.read_season(for_season)
 
 
 def _read_film(states: Tensor, conditions: Conditions, weight: Tensor) -> Tensor:
     """Weighted sum of states behind FiLM, which acts on the weights (H,) in their place.
 
-    (h (1 + g) + b) w = h ((1 + g) w) + b w, in one array and in the order of the days, as a
-    recurrent layer lays its states: (B, T, H) to (B, T).
+    (h (1 + g) + b) w = h ((1 + g) w) + b w, some days after the other, as a recurrent layer
+    lays its states: (B, T, H) to (B, T).
     """
     scaled = (1 + conditions.output_scale) * weight  # (B, H)
-    read = states.transpose(0, 1).to(scaled.dtype, copy=True).mul_(scaled).sum(-1)  # (T, B)
-    return (read + conditions.output_shift @ weight).T
+    parts = states.transpose(0, 1).split(DAYS_AT_ONCE)  # (T, B, H)
+    read = [part.to(scaled.dtype, copy=True).mul_(scaled).sum(-1) for part in parts]  # (T, B)
+    return (torch.cat(read) + conditions.output_shift @ weight).T

@@ -297,8 +297,8 @@ class Member(nn.Module):
         return flux.float() * (factor * self.normalization.flux_scale)
 
     def _normalize_drivers(self, drivers: Tensor) -> Tensor:
-        normalized = (drivers.float() - self.driver_mean) / self.driver_spread
-        return normalized.clamp(-HIGHEST_NORMALIZED, HIGHEST_NORMALIZED)
+        normalized = (drivers.float() - self.driver_mean).div_(self.driver_spread)
+        return normalized.clamp_(-HIGHEST_NORMALIZED, HIGHEST_NORMALIZED)
 
     def _normalize_attributes(self, attributes: Tensor) -> Tensor:
         centered = (attributes.float() - self.attribute_mean).nan_to_num(0.0)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from chamnet.config import ModelConfig
 from chamnet.model.anchor import SeasonalAnchor
 from chamnet.model.conditioning import AttributeEmbedding, MetaNetwork, NoConditioning
-from chamnet.model.decoder import N_PHASE, Decoder, build_phase, upsample_season
+from chamnet.model.daily_inputs import N_PHASE, DailyInputs
+from chamnet.model.decoder import Decoder
 from chamnet.model.encoder import (
     N_CONTEXT_CHANNELS,
     SiteEncoder,
@@ -157,16 +158,15 @@ class CHAMNet(nn.Module):
         identity, evolution = self.site_encoder(context.embeddings, context.year_mask)
         known = self.attribute_embedding(attributes)
         condition = torch.cat([identity, evolution, known], dim=-1)  # (B, C)
-        B, T, _ = drivers.shape
-        phase = build_phase(fraction).expand(B, -1, -1)
-        parts = [attributes.unsqueeze(1).expand(-1, T, -1), phase]
-        if self.config.conditioning == "concatenate":
-            parts.append(condition.unsqueeze(1).expand(-1, T, -1))
-        if self.reads_prior:
-            parts.append(response_to_network(told.nan_to_num(0.0)).unsqueeze(-1))
         season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
-        parts.extend(self._weather_and_season(season, drivers, fraction))
-        inputs = torch.cat(parts, dim=-1)
+        inputs = DailyInputs(
+            known=attributes,
+            fraction=fraction,
+            condition=condition[:, :0] if self.config.conditioning == "film" else condition,
+            told=self._read_told(told, drivers),
+            drivers=drivers,
+            season=self._read_season(season),
+        )
         response, coverage = season[..., self.n_drivers], season[..., self.n_drivers + 1]
         if has_response is None:  # asked here, where a GPU has little to finish first
             has_response = self.anchor is not None and bool(coverage.any())
@@ -177,16 +177,18 @@ class CHAMNet(nn.Module):
         measured = response.float(), coverage.float()
         return self.anchor(flux, states, *measured, fraction, doubt_factor=doubt_factor, told=told)
 
-    def _weather_and_season(
-        self, season: Tensor, drivers: Tensor, fraction: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Departures of the drivers, their mean cycle, and the seasonal summary of each day."""
+    def _read_told(self, told: Tensor | None, drivers: Tensor) -> Tensor:
+        """A process model's flux as the decoder reads it, (B, T, 1), or nothing, (B, T, 0)."""
+        if not self.reads_prior:
+            return drivers[..., :0]
+        return response_to_network(told.nan_to_num(0.0)).unsqueeze(-1)
+
+    def _read_season(self, season: Tensor) -> Tensor | None:
+        """The mean cycle of the drivers and the seasonal summary, (B, 12, D + S)."""
         if not self.config.season:
-            return (drivers.nan_to_num(0.0),)
+            return None
         D = self.n_drivers
-        read = torch.cat([season[..., :D], season[..., D + N_CONTEXT_CHANNELS :]], dim=-1)
-        daily = upsample_season(read.float(), fraction)  # (B, T, D + S)
-        return (drivers - daily[..., :D]).nan_to_num(0.0), daily
+        return torch.cat([season[..., :D], season[..., D + N_CONTEXT_CHANNELS :]], dim=-1).float()
 
     def forward(
         self,

@@ -50,6 +50,17 @@ def test_a_prediction_does_not_depend_on_who_else_is_in_the_batch(ablation):
     torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("ablation", [*ABLATIONS, {"reads_prior": True}], ids=str)
+def test_a_prediction_is_the_same_where_no_gradient_is_asked_for(ablation):
+    """Inputs are then laid out another way, for places of one calendar."""
+    network, inputs = make_conditioned(**ablation), make_inputs()
+    told = torch.rand(3, 365) if ablation.get("reads_prior") else None
+    full, _ = network(*inputs, told=told)
+    with torch.no_grad():
+        alone, _ = network(*inputs[:-1], inputs[-1][:1], told=told)
+    torch.testing.assert_close(alone, full, rtol=1e-4, atol=1e-5)
+
+
 def test_an_untrained_conditioning_gives_places_of_one_weather_one_flux():
     network = make_network(season=False, anchor=False).eval()
     pooled, mask, drivers, attributes, fraction = make_inputs(n_places=2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chamnet.config import ModelConfig
-from chamnet.model.decoder import N_PHASE, build_phase
+from chamnet.model.daily_inputs import N_PHASE, build_phase
 from chamnet.model.encoder import N_CONTEXT_CHANNELS, monthly_weights, response_to_network
 from chamnet.model.recurrent import LSTM
 

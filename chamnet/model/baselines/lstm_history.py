@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from chamnet.model.baselines.daily import DailyNetwork, Days, build_lstm
-from chamnet.model.decoder import upsample_season
+from chamnet.model.daily_inputs import upsample_season
 
 
 class LSTMHistory(DailyNetwork):
