@@ -1,7 +1,7 @@
 """The table of the inference benchmark: speeds, memory, and how they compare with the aims."""
 
 from _bench import build_row
-from _inference_scaling import SIZES, fit_slope
+from _inference_scaling import SERIES, SIZES, fit_slope
 
 PRECISIONS = ("float32", "bfloat16")
 UNITS_OF_FLOOR = {
@@ -75,10 +75,7 @@ def build_limits(found: dict[tuple[str, str], dict], *, clock: str) -> list[dict
             build_row("bfloat16: relative L2 error of fluxes", error["l2"], "1", at_most=1e-2),
             build_row("bfloat16: largest error of a budget", error["budget"], "1", at_most=1e-3),
         ]
-    for size, names in (
-        ("n_cells", ["1x cells", "4x cells", "16x cells"]),
-        ("n_years", ["1x cells", "2 years", "4 years", "8 years"]),
-    ):
+    for size, names in SERIES.items():
         slope = fit_slope(*([runs[n][key] for n in names] for key in (size, clock)))
         rows.append(build_row(f"slope of cost against {size[2:]}", slope, "1", at_most=1.05))
         for name in names:

@@ -19,9 +19,13 @@ SIZES = {  # cells, years
     "1x cells": (2048, 1),
     "4x cells": (8192, 1),
     "16x cells": (32768, 1),
-    "2 years": (2048, 2),
-    "4 years": (2048, 4),
-    "8 years": (2048, 8),
+    "2 years": (8192, 2),
+    "4 years": (8192, 4),
+    "8 years": (8192, 8),
+}
+SERIES = {
+    "n_cells": ("1x cells", "4x cells", "16x cells"),
+    "n_years": ("4x cells", "2 years", "4 years", "8 years"),
 }
 N_REPEATS = 2  # of a size; the quicker counts
 FIRST_YEAR = 2011
@@ -185,10 +189,7 @@ def plot_cost(runs: dict[str, dict], *, clock: str) -> Path:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    for axis, size, names in (
-        (axes[0], "n_cells", ["1x cells", "4x cells", "16x cells"]),
-        (axes[1], "n_years", ["1x cells", "2 years", "4 years", "8 years"]),
-    ):
+    for axis, (size, names) in zip(axes, SERIES.items(), strict=True):
         x, y = ([runs[name][key] for name in names] for key in (size, clock))
         axis.loglog(x, y, "o-")
         axis.set(xlabel=size.removeprefix("n_"), ylabel=f"seconds ({clock})")

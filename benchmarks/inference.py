@@ -238,7 +238,7 @@ PARTS = {
         for name, (n_cells, n_years) in SIZES.items()
     },
 }
-COMPARED = ("pipeline", "network", "disk", "loop", "apply_ufunc", "xbatcher", "forest")
+COMPARED = ("pipeline", "network", "disk", "loop", "apply_ufunc", "xbatcher", "forest", *SIZES)
 HAVE_PRECISION = ("reference", "pipeline", "network", "apply_ufunc", "xbatcher")
 
 
