@@ -5,6 +5,7 @@ cluster counts the same, however long its records; what their number does not su
 """
 
 import dataclasses
+import functools
 import logging
 import os
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ WINDOW = ["place", "cluster", "year", "month", "first"]
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 INDEPENDENT_MONTHS = 3.0  # monthly residuals of a place are alike for about so many months
 PRIOR_LOG_BIAS, PRIOR_CLUSTERS = 0.7, 3.0  # expected spread of the log bias, and its weight
+N_SIMULATED, MOST_SIMULATED = 4000, 1000  # spreads, and clusters of each, that are drawn
 LEAST_SHARE = 0.05  # of what is predicted, below which a cluster's mean has no logarithm
 OFFSET_SHARE = 0.1  # of the overall mean, added to a prediction that scales residuals
 FINE_LEVELS = np.arange(0.05, 1, 0.1)
@@ -195,8 +197,7 @@ def log_bias_spread(months: pd.DataFrame) -> float:
     Returns
     -------
     scalar
-        Robust (interquartile range / 1.349, or the standard deviation where that is smaller),
-        the median sampling variance of a cluster's own mean taken off, drawn towards a prior.
+        `shrink_spread` of clusters whose prediction has a logarithm.
     """
     biases, noises = [], []
     for _, part in months.groupby("cluster"):
@@ -208,15 +209,43 @@ def log_bias_spread(months: pd.DataFrame) -> float:
         n_effective = max(len(part) / INDEPENDENT_MONTHS, 1.0)
         biases.append(np.log(share))
         noises.append(residual.var(ddof=0) / n_effective / (share * predicted) ** 2)
+    return shrink_spread(np.array(biases), np.array(noises))
+
+
+def shrink_spread(biases: np.ndarray, noises: np.ndarray) -> float:
+    """Spread of clusters, drawn towards what is expected without any.
+
+    Parameters
+    ----------
+    biases : (cluster,), of their means
+    noises : (cluster,), variance of each that its few months alone would give
+
+    Returns
+    -------
+    scalar
+        Robust, the median noise taken off; without bias in its square for normal draws,
+        however few the clusters.
+    """
     n = len(biases)
     if n < 2:
         return PRIOR_LOG_BIAS
-    first, third = np.quantile(biases, [0.25, 0.75])
-    spread = min((third - first) / 1.349, np.std(biases, ddof=1))
-    noise = min(float(np.median(noises)), spread**2)
+    variance = _robust_variance(biases) / _expected_variance(min(n, MOST_SIMULATED))
+    known = max(float(variance - np.median(noises)), 0.0)
     weight = n - 1 + PRIOR_CLUSTERS
-    variance = ((n - 1) * (spread**2 - noise) + PRIOR_CLUSTERS * PRIOR_LOG_BIAS**2) / weight
-    return float(np.sqrt(variance))
+    return float(np.sqrt(((n - 1) * known + PRIOR_CLUSTERS * PRIOR_LOG_BIAS**2) / weight))
+
+
+def _robust_variance(values: np.ndarray) -> np.ndarray:
+    """Of the last dim, from the interquartile range where that says less than the variance."""
+    first, third = np.quantile(values, [0.25, 0.75], axis=-1)
+    return np.minimum(((third - first) / 1.349) ** 2, np.var(values, axis=-1, ddof=1))
+
+
+@functools.cache
+def _expected_variance(n: int) -> float:
+    """Of n normal draws of variance 1 by `_robust_variance`, on average: under 1."""
+    draws = np.random.default_rng(0).normal(size=(N_SIMULATED, n))
+    return float(_robust_variance(draws).mean())
 
 
 def _residuals(months: pd.DataFrame, offset: float) -> Residuals:

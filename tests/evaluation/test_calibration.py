@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from chamnet.errors import InputError
-from chamnet.evaluation.calibration import Residuals, calibrate, log_bias_spread
+from chamnet.evaluation.calibration import Residuals, calibrate, log_bias_spread, shrink_spread
 
 COLUMNS = ("place", "cluster", "year", "month", "first", "last")
 
@@ -122,6 +122,28 @@ def test_a_cluster_that_predicts_nothing_is_left_out_of_the_spread():
         {"cluster": [0, 1, 2], "observed": [1.0, 1.0, 1.0], "predicted": [0.0, 1.0, 1.0]}
     )
     assert log_bias_spread(months) < 0.7
+
+
+@pytest.mark.parametrize("n_clusters", [2, 5, 13, 100])
+def test_the_spread_of_few_clusters_is_not_too_small(n_clusters):
+    """0.7 is drawn towards 0.7: what remains is the bias of the spread itself."""
+    biases = np.random.default_rng(1).normal(scale=0.7, size=(3000, n_clusters))
+    found = [shrink_spread(row, np.zeros(n_clusters)) for row in biases]
+    assert np.mean(np.square(found)) == pytest.approx(0.7**2, rel=0.05)
+
+
+def test_one_outlier_does_not_rule_the_spread():
+    biases = np.random.default_rng(1).normal(scale=0.3, size=30)
+    usual = shrink_spread(biases, np.zeros(30))
+    biases[0] = 8.0
+    assert shrink_spread(biases, np.zeros(30)) == pytest.approx(usual, rel=0.2)
+
+
+def test_noise_of_few_months_is_taken_off_the_spread():
+    biases = np.random.default_rng(1).normal(scale=0.5, size=40)
+    assert shrink_spread(biases, np.full(40, 0.2)) < shrink_spread(biases, np.zeros(40))
+    all_noise = shrink_spread(biases, np.full(40, 9.0))
+    assert all_noise == pytest.approx(np.sqrt(3 * 0.7**2 / 42))
 
 
 def test_a_file_without_a_column_is_named(tmp_path):
