@@ -41,11 +41,15 @@ def write_series(
     seasons : table ``..., month, mean_tg, q05_tg, q95_tg``, means over the years
     trends : table ``..., n_years, trend_tg_yr2, low_tg_yr2, high_tg_yr2, kendall_p,
         lag1_correlation, members_low_tg_yr2, members_high_tg_yr2``; from 5 years on
+
+    Every table ends with the column ``synthetic``: whether the inputs were.
     """
     data = read_totals(netcdf)
+    is_synthetic = data.attrs["synthetic"] == str(True)
     pooled = [_tables_of(data, *choice) for choice in _choices(data)]
     for place, path in enumerate((years, seasons, trends)):
         table = pd.concat([tables[place] for tables in pooled], ignore_index=True)
+        table["synthetic"] = is_synthetic
         write_text(path, table.to_csv(index=False, float_format="%.9g"))
     logger.info("write_series: %d series of %d years", len(pooled), data.sizes["year"])
 

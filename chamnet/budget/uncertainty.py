@@ -111,6 +111,7 @@ def summarize_budgets(
         for target in rows["target"]
     ]
     rows["scope"] = rows["target"].map(SCOPE)
+    rows["synthetic"] = bool(synthetic)
     check_references(rows)
     _write_table(csv, rows)
 

@@ -36,6 +36,16 @@ def test_years_and_seasons_have_the_mean_of_the_budget(tables):
     )
 
 
+@pytest.mark.parametrize("is_synthetic", [True, False])
+def test_every_table_says_whether_its_inputs_were_synthetic(tables, tmp_path, is_synthetic):
+    paths = {name: tmp_path / f"{name}.csv" for name in ("years", "seasons", "trends")}
+    with xr.open_dataset(tables[0].netcdf) as data:
+        data.assign_attrs(synthetic=str(is_synthetic)).to_netcdf(tmp_path / "b.nc")
+    write_series(netcdf=tmp_path / "b.nc", **paths)
+    for path in paths.values():
+        assert (pd.read_csv(path)["synthetic"] == is_synthetic).all()
+
+
 def test_anomalies_sum_to_nothing_and_lie_in_their_bands(tables):
     years = tables[1]["years"]
     sums = years.groupby(["target", "region", "extent"])["anomaly_tg"].sum()

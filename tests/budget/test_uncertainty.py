@@ -19,7 +19,7 @@ from chamnet.provenance import write_json
 COLUMNS = (
     "target,region_system,region,extent,first_year,last_year,mean_tg,sd_tg,q05_tg,q50_tg,q95_tg,"
     "n_members,var_network,var_extent,var_interannual,outside_share,reference_mean_tg,"
-    "reference_min_tg,reference_max_tg,reference,dropped_members,scope"
+    "reference_min_tg,reference_max_tg,reference,dropped_members,scope,synthetic"
 )
 
 
@@ -143,6 +143,7 @@ def test_the_table_has_the_columns_of_the_design(run, budget):
     assert run.csv.read_text().splitlines()[0] == COLUMNS
     assert set(budget["extent"]) == {"all", "monthly", "static"}
     assert len(budget) == 2 * (1 + 3 + 18) * 3
+    assert budget["synthetic"].all()
 
 
 def test_variance_parts_add_up(budget):
