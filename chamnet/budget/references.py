@@ -153,6 +153,13 @@ def find_reference(
     return Reference(*numbers, text, period)
 
 
+def list_periods(references: str | os.PathLike | None = None) -> str:
+    """Periods of a table of ``write_references``, as 2008-2017; None takes the packaged one."""
+    table = read_gcp_table(references)
+    spans = sorted(set(zip(table["first_year"], table["last_year"], strict=True)))
+    return " and ".join(f"{int(first)}-{int(last)}" for first, last in spans)
+
+
 def judge_references(budget: pd.DataFrame) -> list[ReferenceCheck]:
     """Verdict on the globe's totals and on the shares of bands.
 

@@ -7,6 +7,7 @@ import logging
 import os
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from chamnet.budget.references import find_reference, read_literature
+from chamnet.budget.references import Reference, find_reference, list_periods, read_literature
 from chamnet.report.mapfigures import plot_maps as plot_maps
 from chamnet.report.results import (
     find_bands,
@@ -46,11 +47,17 @@ MARKERS = "sD^vP*"
 DASHES = ("--", ":", "-.")  # taken again where there are more extents
 BANDS = (("-", "o"), ("--", "s"), (":", "^"))  # line and marker of each latitude band
 REFERENCE = "#b9c0cb"
+REFERENCES = {"bottom_up": (0.17, LIGHT), "top_down": (-0.17, REFERENCE)}  # offset and color
+WHO = {"bottom_up": "models", "top_down": "inversions"}
 
 
 @in_style
 def plot_budgets(
-    *, csv: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
+    *,
+    csv: str | os.PathLike,
+    out: str | os.PathLike,
+    references: str | os.PathLike | None = None,
+    synthetic: bool = False,
 ) -> list[Path]:
     """Budgets with 90 % intervals beside the published ranges: globe, bands, 18 regions.
 
@@ -58,6 +65,7 @@ def plot_budgets(
     ----------
     csv : ``global_budget.csv``
     out : path of the PNG; the PDF lies beside it
+    references : table of ``write_references``; None takes the packaged one
     synthetic : whether the figure says so
     """
     table = read_budget(csv)
@@ -72,13 +80,14 @@ def plot_budgets(
         names = _region_order(table, system)
         for column, target in enumerate(targets):
             axes = grid[row, column]
-            _draw_system(axes, table, target=target, system=system, names=names)
+            _draw_system(axes, table, references, target=target, system=system, names=names)
             if row == 0:
                 axes.set_title(LABELS[target], color=COLORS[target])
             if row == len(systems) - 1:
                 axes.set_xlabel("Tg CH$_4$ yr$^{-1}$")
     extents = sorted(set(table["extent"]) - {"all"})
-    figure.legend(handles=_budget_legend(extents), loc="outside lower center", ncols=3, fontsize=7)
+    handles = _budget_legend(extents, list_periods(references))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
     return write_figure(figure, out, synthetic=synthetic)
 
 
@@ -92,12 +101,19 @@ def _region_order(table: pd.DataFrame, system: str) -> list[str]:
 
 
 def _draw_system(
-    axes: Axes, table: pd.DataFrame, *, target: str, system: str, names: list[str]
+    axes: Axes,
+    table: pd.DataFrame,
+    references: str | os.PathLike | None,
+    *,
+    target: str,
+    system: str,
+    names: list[str],
 ) -> None:
     is_system = (table["target"] == target) & (table["region_system"] == system)
     rows = table[is_system].set_index(["region", "extent"])
     for place, name in enumerate(names):
-        _draw_references(axes, place, target=target, system=system, name=name)
+        for kind, reference in _find_references(references, target, system, name).items():
+            _draw_reference(axes, place, reference, target=target, kind=kind)
         _draw_budget(axes, place, rows.loc[name], color=COLORS[target])
     axes.set_yticks(range(len(names)), [show_region(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -111,21 +127,25 @@ def _draw_system(
     axes.spines["left"].set_visible(False)
 
 
-def _draw_references(axes: Axes, place: int, *, target: str, system: str, name: str) -> None:
-    for kind, offset, width, color in (
-        ("bottom_up", 0.17, 0.26, LIGHT),
-        ("top_down", -0.17, 0.26, REFERENCE),
-    ):
-        reference = find_reference(target, system, name, kind=kind)
-        if reference is None:
-            continue
-        at = place + (offset if target == "emission" else 0)
-        height = width if target == "emission" else 2 * width
-        span = reference.max_tg - reference.min_tg
-        axes.barh(at, span, left=reference.min_tg, height=height, color=color, zorder=1)
-        axes.plot(
-            [reference.mean_tg] * 2, [at - height / 2, at + height / 2], color=INK, linewidth=1
-        )
+def _find_references(
+    references: str | os.PathLike | None, target: str, system: str, name: str
+) -> dict[str, Reference]:
+    """Published budgets of a region that there are, by kind."""
+    found = {
+        kind: find_reference(target, system, name, kind=kind, references=references)
+        for kind in REFERENCES
+    }
+    return {kind: reference for kind, reference in found.items() if reference is not None}
+
+
+def _draw_reference(
+    axes: Axes, place: int, reference: Reference, *, target: str, kind: str
+) -> None:
+    offset, color = REFERENCES[kind]
+    at, height = (place + offset, 0.26) if target == "emission" else (place, 0.52)
+    span = reference.max_tg - reference.min_tg
+    axes.barh(at, span, left=reference.min_tg, height=height, color=color, zorder=1)
+    axes.plot([reference.mean_tg] * 2, [at - height / 2, at + height / 2], color=INK, linewidth=1)
 
 
 def _draw_budget(axes: Axes, place: int, rows: pd.DataFrame, *, color: str) -> None:
@@ -146,12 +166,14 @@ def _draw_budget(axes: Axes, place: int, rows: pd.DataFrame, *, color: str) -> N
         )
 
 
-def _budget_legend(extents: list[str]) -> list:
+def _budget_legend(extents: list[str], periods: str) -> list:
     hollow = {"color": INK, "linestyle": "none", "markerfacecolor": "white", "markersize": 4}
     return [
         Line2D([], [], color=INK, marker="o", linewidth=2.2, markersize=5, label="this run, 90 %"),
-        Patch(color=LIGHT, label="GCP 2008-2017, models (min-max, mean)"),
-        Patch(color=REFERENCE, label="GCP 2008-2017, inversions (min-max, mean)"),
+        *(
+            Patch(color=color, label=f"GCP {periods}, {WHO[kind]} (min-max, mean)")
+            for kind, (_, color) in REFERENCES.items()
+        ),
         *(
             Line2D([], [], marker=marker, label=f"wetland extent: {extent}", **hollow)
             for extent, marker in zip(extents, cycle(MARKERS), strict=False)
@@ -213,14 +235,18 @@ def _draw_season(axes: Axes, data: xr.Dataset, *, target: str, row: int) -> None
 
 @in_style
 def plot_series(
-    *, netcdf: str | os.PathLike, out: str | os.PathLike, synthetic: bool = False
+    *,
+    netcdf: str | os.PathLike,
+    out: str | os.PathLike,
+    references: str | os.PathLike | None = None,
+    synthetic: bool = False,
 ) -> list[Path]:
     """Annual budgets of the globe and the latitude bands, with 90 % intervals.
 
     Parameters
     ----------
     netcdf : ``budget.nc``
-    out, synthetic : as ``plot_budgets``
+    out, references, synthetic : as ``plot_budgets``
     """
     data = read_totals(netcdf)
     targets = [target for target in LABELS if target in data["target"].values]
@@ -229,7 +255,7 @@ def plot_series(
     names = [show_region(str(n)) for n in data["region_name"].values]
     for (upper, lower), target in zip(grid.T, targets, strict=True):
         draw_years(upper, data, target=target, row=find_row(data, "globe", "globe") or 0)
-        draw_literature(upper, target=target)
+        draw_literature(upper, references, target=target)
         upper.set_title(f"{LABELS[target]}, globe", color=COLORS[target])
         for place, row in enumerate(find_bands(data)[: len(BANDS)]):
             draw_years(lower, data, target=target, row=row, band=place, label=names[row])
@@ -274,11 +300,13 @@ def draw_years(
     axes.grid(axis="y", color="#eceef1", linewidth=0.6)
 
 
-def draw_literature(axes: Axes, *, target: str) -> None:
+def draw_literature(
+    axes: Axes, references: str | os.PathLike | None = None, *, target: str
+) -> None:
     """Published global ranges as bars a, b, ... beside the years, each with its period."""
-    spans = [
-        (find_reference(target, "globe", "globe", kind=kind), f"GCP 2008\u201317, {who}")
-        for kind, who in (("bottom_up", "models"), ("top_down", "inversions"))
+    spans: list[tuple[Any, str]] = [
+        (found, f"GCP {found.period[0]}\u2013{found.period[1] % 100:02d}, {WHO[kind]}")
+        for kind, found in _find_references(references, target, "globe", "globe").items()
     ]
     table = read_literature()
     is_newer = (table["target"] == target) & table["source"].str.contains("2025, Global")
@@ -286,7 +314,6 @@ def draw_literature(axes: Axes, *, target: str) -> None:
         (row, f"GMB {row.first_year}\u2013{row.last_year % 100:02d}")
         for row in table[is_newer & (table["first_year"] == 2010)].itertuples()
     ]
-    spans = [(row, text) for row, text in spans if row is not None]
     left, right = axes.get_xlim()
     step = 0.08 * (right - left)
     ticks = {tick: f"{tick:.0f}" for tick in axes.get_xticks()}

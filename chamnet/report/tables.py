@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from chamnet.budget.references import ReferenceCheck, find_reference, read_acceptance
+from chamnet.budget.references import ReferenceCheck, read_acceptance
 from chamnet.provenance import read_json
 from chamnet.report.results import show_region
 from chamnet.report.style import COLORS, LABELS
@@ -61,9 +61,8 @@ def _interval(row: pd.Series) -> dict[str, str]:
 
 def _range_bar(target: str, row: pd.Series) -> Markup:
     """The interval above the published range, as a small drawing."""
-    reference = find_reference(target, "globe", "globe")
     band = read_acceptance().set_index(["target", "quantity"]).loc[(target, "total")]
-    top = 1.08 * max(row["q95_tg"], band["inner_high"], reference.max_tg if reference else 0)
+    top = 1.08 * np.nanmax([row["q95_tg"], band["inner_high"], row["reference_max_tg"]])
     at = {name: 400 * value / top for name, value in {
         "low": row["q05_tg"], "high": row["q95_tg"], "mean": row["mean_tg"],
         "from": band["inner_low"], "to": band["inner_high"],

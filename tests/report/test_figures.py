@@ -5,6 +5,7 @@ import xarray as xr
 from factories_budget import make_run
 from matplotlib import image
 
+from chamnet.budget.references import read_gcp_table
 from chamnet.data.store import open_store
 from chamnet.report.evidence import draw_fit, plot_evidence, read_out_of_bag, zonal_means
 from chamnet.report.figures import (
@@ -206,3 +207,17 @@ def test_a_single_year_has_bars_and_published_ranges_have_a_key(tmp_path):
     assert len(axes.collections) >= 2  # the bar of the year, means of the published ranges
     assert [text.get_text() for text in axes.get_xticklabels()] == ["2011", "a", "b", "c"]
     assert "a: GCP 2008\u201317, models; b: GCP 2008\u201317, inversions" in axes.get_xlabel()
+
+
+def test_figures_show_the_references_of_the_run(run, tmp_path):
+    references = tmp_path / "references.csv"
+    changes = {"first_year": 2010, "last_year": 2019, "min_tg": 1.0, "max_tg": 999.0}
+    read_gcp_table().assign(**changes).to_csv(references, index=False)
+    axes = build_figure(3, 3).subplots()
+    draw_years(axes, read_totals(run.netcdf), target="emission", row=0)
+    draw_literature(axes, references, target="emission")
+    assert "a: GCP 2010\u201319, models" in axes.get_xlabel()
+    assert [bar.get_height() for bar in axes.patches[:2]] == [998.0, 998.0]
+    packaged = draw("budgets", run, tmp_path / "packaged")[0].read_bytes()
+    given = draw("budgets", run, tmp_path / "given", references=references)[0].read_bytes()
+    assert given != packaged

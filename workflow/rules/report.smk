@@ -2,6 +2,7 @@ rule plot_budgets:
     input:
         csv="results/{run}/global_budget.csv",
         netcdf="results/{run}/budget.nc",
+        references="results/{run}/references.csv",
     output:
         budgets=report(
             "results/{run}/figures/budgets.png",

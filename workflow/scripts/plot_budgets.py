@@ -6,7 +6,8 @@ start_logging(snakemake)
 
 from chamnet.report.figures import plot_budgets, plot_seasons, plot_series
 
-synthetic = snakemake.params.synthetic
-plot_budgets(csv=snakemake.input.csv, out=snakemake.output.budgets, synthetic=synthetic)
-plot_seasons(netcdf=snakemake.input.netcdf, out=snakemake.output.seasons, synthetic=synthetic)
-plot_series(netcdf=snakemake.input.netcdf, out=snakemake.output.series, synthetic=synthetic)
+files, out = snakemake.input, snakemake.output
+said = {"synthetic": snakemake.params.synthetic}
+plot_budgets(csv=files.csv, out=out.budgets, references=files.references, **said)
+plot_seasons(netcdf=files.netcdf, out=out.seasons, **said)
+plot_series(netcdf=files.netcdf, out=out.series, references=files.references, **said)
