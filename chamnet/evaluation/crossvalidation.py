@@ -19,7 +19,9 @@ import pydantic
 from chamnet.config import ModelConfig, TrainConfig, messages_of
 from chamnet.data.windows import PlaceData, open_place_data
 from chamnet.errors import ConfigError
-from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, SWAPPED, Fit, path_of_fit, run_fit
+from chamnet.evaluation.fits import MODELS, PROCESS_MODEL, Fit
+from chamnet.evaluation.fitting import SWAPPED
+from chamnet.evaluation.kept_fits import path_of_fit, run_fit
 from chamnet.evaluation.learned import CHAMNET, FOREST, NETWORKS, WITH_CLASS
 from chamnet.evaluation.predictions import read_predictions
 from chamnet.evaluation.pretrained import run_pretraining
