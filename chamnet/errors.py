@@ -1,5 +1,8 @@
 """What chamnet raises on purpose."""
 
+import contextlib
+from collections.abc import Iterator
+
 
 class ChamnetError(Exception):
     """Base of all of these."""
@@ -39,3 +42,21 @@ class CheckpointError(ChamnetError, ValueError):
 
 class StoreError(ChamnetError, RuntimeError):
     """A store is unfinished, locked by another job, or a region is off its shards."""
+
+
+@contextlib.contextmanager
+def noting(problems: list[str] | None, *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Note what is raised on purpose, each message once, and go on.
+
+    Parameters
+    ----------
+    problems : where they are noted; None lets them through
+    also : other errors that are noted
+    """
+    try:
+        yield
+    except (ChamnetError, *also) as error:
+        if problems is None:
+            raise
+        if str(error) not in problems:
+            problems.append(str(error))

@@ -15,7 +15,7 @@ from chamnet.data.series import Series
 from chamnet.data.source_files import expand_paths, open_source
 from chamnet.data.source_tables import SourceTable, read_source
 from chamnet.data.steps import step_of
-from chamnet.errors import ChamnetError
+from chamnet.errors import noting
 from chamnet.provenance import hide_credentials
 
 
@@ -70,12 +70,12 @@ def describe_source(
     found: dict[str, list[Series]] = {}
     years = list(years)
     n_bytes, files = 0, list(paths)
-    with _noting(problems):
+    with noting(problems):
         table = read_source(source, driver_names=names)
         files = expand_paths(paths, years=years)
         with open_source(files, axes=table.axes, storage_options=storage_options) as data:
             for name in names:
-                with _noting(problems):
+                with noting(problems):
                     found[name], _ = find_series(data, table, name)
             n_bytes = _count_bytes(data, table, list(found), years=years, problems=problems)
     return _describe(source, files, found, n_bytes, problems)
@@ -92,28 +92,11 @@ def _count_bytes(
     """Bytes that conversions of the years read, each variable once."""
     n_bytes: dict[tuple[str, int], int] = {}
     for name, year in ((name, year) for name in names for year in years):
-        with _noting(problems):
+        with noting(problems):
             recipe = find_ingredients(data, table, name, year=year)
             for series, steps in zip(recipe.series, recipe.steps, strict=True):
                 n_bytes[series.source, year] = steps.positions.size * series.bytes_per_step
     return sum(n_bytes.values())
-
-
-class _noting:  # noqa: N801, as contextlib.suppress
-    """Notes what is raised, each once, and goes on."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self._problems = problems
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, ChamnetError):
-            return False
-        if str(error) not in self._problems:
-            self._problems.append(str(error))
-        return True
 
 
 def _describe(
@@ -146,7 +129,7 @@ def _describe(
 def _step_of(series: Series, problems: list[str]) -> str | None:
     if series.is_climatology:
         return "1 month of any year"
-    with _noting(problems):
+    with noting(problems):
         step = step_of(series)
         return "1 month" if step is None else str(step)
     return None

@@ -4,7 +4,6 @@ The provider's column names and units stay in ``tower_columns`` and ``half_hours
 out is named and measured as CF has it, with measured and filled fluxes kept apart.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -24,7 +23,7 @@ from chamnet.data.half_hours import (
 from chamnet.data.sites import read_site_table
 from chamnet.data.tower_columns import FLUX_COLUMNS, read_column, read_days
 from chamnet.data.tower_files import TowerFile, check_site_id, list_tower_files
-from chamnet.errors import ChamnetError, InputError
+from chamnet.errors import InputError, noting
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +92,14 @@ def read_towers(
     table = read_site_table(sites, licences=licences)
     towers: dict[str, Tower] = {}
     for _, group in itertools.groupby(files, key=lambda file: file.site_id or file.name):
-        with _noting(problems):
+        with noting(problems):
             for file, site_id, rows, units in _read_sites(
                 list(group),
                 driver_names=driver_names,
                 flux_units=flux_units,
                 min_coverage=min_coverage,
             ):
-                with _noting(problems):
+                with noting(problems):
                     _check_site(site_id, file=file, towers=towers, table=table, sites=sites)
                     own = _factors_of_read(
                         factors.get(site_id, {}), driver_names=driver_names, source=file.name
@@ -110,7 +109,7 @@ def read_towers(
                         rows, source=file.name, driver_names=driver_names, flux_units=units
                     )
                     towers[site_id] = _build_tower(table.loc[site_id], path=file.path, days=days)
-    with _noting(problems):
+    with noting(problems):
         _check_factors(factors, towers=towers, folder=folder)
     return [towers[site_id] for site_id in sorted(towers)]
 
@@ -148,17 +147,6 @@ def _check_factors(
             f"option towers.factors names the site {absent[0]!r}, of which {folder} has no usable "
             "file"
         )
-
-
-@contextlib.contextmanager
-def _noting(problems: list[str] | None) -> Iterator[None]:
-    """Note what is raised on purpose, where there is a list for it."""
-    try:
-        yield
-    except ChamnetError as error:
-        if problems is None:
-            raise
-        problems.append(str(error))
 
 
 def _check_site(

@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
-from chamnet.errors import ChamnetError
+from chamnet.errors import noting
 
 
 @dataclasses.dataclass
@@ -45,10 +44,6 @@ class Findings:
         if message not in self.problems:
             self.problems.append(message)
 
-    @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def noting(self) -> contextlib.AbstractContextManager[None]:
         """Note what is raised on purpose, and what cannot be read, and go on."""
-        try:
-            yield
-        except (ChamnetError, OSError) as error:
-            self.refuse(str(error))
+        return noting(self.problems, also=(OSError,))
