@@ -60,7 +60,7 @@ class DailyInputs(NamedTuple):
 
     Attributes
     ----------
-    known : (B, A), of a place
+    attributes : (B, A), of a place, normalized
     fraction : (B, T), or (1, T) for all, of the year at the middle of each day
     condition : (B, C), of a place; C from 0
     told : (B, T, P), what else is known of each day; P from 0
@@ -70,7 +70,7 @@ class DailyInputs(NamedTuple):
         None: drivers are read as they are, not as departures from their mean cycle.
     """
 
-    known: Tensor
+    attributes: Tensor
     fraction: Tensor
     condition: Tensor
     told: Tensor
@@ -81,7 +81,7 @@ class DailyInputs(NamedTuple):
         """Inputs of each day, (B, T, I): place, phase, condition, told, weather, season."""
         B, T, D = self.drivers.shape
         parts = [
-            self.known.unsqueeze(1).expand(-1, T, -1),
+            self.attributes.unsqueeze(1).expand(-1, T, -1),
             build_phase(self.fraction).expand(B, -1, -1),
             self.condition.unsqueeze(1).expand(-1, T, -1),
             self.told,
@@ -108,7 +108,7 @@ class DailyInputs(NamedTuple):
         (B, T, I)
         """
         days = self._read_days()  # (T, B, P + D)
-        start = self.known.shape[1] + N_PHASE + self.condition.shape[1]
+        start = self.attributes.shape[1] + N_PHASE + self.condition.shape[1]
         own = slice(start, start + days.shape[-1])
         table = self._tabulate(scale, shift, n_own=days.shape[-1])
         basis = torch.cat([_month_weights(self.fraction), build_phase(self.fraction)], dim=-1)
@@ -139,9 +139,9 @@ class DailyInputs(NamedTuple):
 
     def _tabulate(self, scale: Tensor, shift: Tensor, *, n_own: int) -> Tensor:
         """Inputs behind FiLM in the middle of each month, and by phase, (B, 12 + 2, I)."""
-        B, A = self.known.shape
-        no_phase, no_own = (self.known.new_zeros(B, n) for n in (N_PHASE, n_own))
-        place = torch.cat([self.known, no_phase, self.condition, no_own], dim=-1)
+        B, A = self.attributes.shape
+        no_phase, no_own = (self.attributes.new_zeros(B, n) for n in (N_PHASE, n_own))
+        place = torch.cat([self.attributes, no_phase, self.condition, no_own], dim=-1)
         months = place.unsqueeze(1).expand(-1, N_MONTHS, -1)
         if self.season is not None:
             months = torch.cat([months, self.season], dim=-1)

@@ -160,7 +160,7 @@ class CHAMNet(nn.Module):
         condition = torch.cat([identity, evolution, known], dim=-1)  # (B, C)
         season = pool_seasons(context.seasons, context.year_mask, n_drivers=self.n_drivers)
         inputs = DailyInputs(
-            known=attributes,
+            attributes=attributes,
             fraction=fraction,
             condition=condition[:, :0] if self.config.conditioning == "film" else condition,
             told=self._read_told(told, drivers),

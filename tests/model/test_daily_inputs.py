@@ -40,7 +40,7 @@ def make_inputs(*, n_condition=0, n_told=0, has_season=True):
     drivers = torch.randn(N_PLACES, N_STEPS, 4)
     drivers[1, 40:50, 2] = torch.nan
     return DailyInputs(
-        known=torch.randn(N_PLACES, 2),
+        attributes=torch.randn(N_PLACES, 2),
         fraction=make_fraction(N_STEPS)[:1],
         condition=torch.randn(N_PLACES, n_condition),
         told=torch.randn(N_PLACES, N_STEPS, n_told),

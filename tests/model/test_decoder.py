@@ -11,7 +11,7 @@ def make_inputs(n_places, n_steps, *, n_calendars=1, scale=1):
     """Six inputs of a day: a place's own, two of the phase, a driver's two, one of the summary."""
     fraction = torch.tensor(year_fraction(n_steps), dtype=torch.float32)
     return DailyInputs(
-        known=torch.randn(n_places, 1),
+        attributes=torch.randn(n_places, 1),
         fraction=fraction.expand(n_calendars, n_steps),
         condition=torch.zeros(n_places, 0),
         told=torch.zeros(n_places, n_steps, 0),
